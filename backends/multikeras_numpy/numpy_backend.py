@@ -1,0 +1,53 @@
+"""The NumPy backend: kernels of `multikeras_arrays`, and NumPy's faster forms of some of them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from multikeras.contract import DTYPES, Array, Backend, DeviceError, DeviceSettings
+from multikeras_arrays import array_kernels
+
+_DTYPES = {name: np.dtype(name) for name in DTYPES if name != "bfloat16"}
+
+
+class NumpyBackend(Backend):
+    """Computes with NumPy, on the CPU, at once."""
+
+    name = "numpy"
+    title = "NumPy"
+    dtypes = frozenset(_DTYPES)
+
+    def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:
+        super().__init__(settings)
+        if settings.kind == "gpu":
+            raise DeviceError(
+                f"{settings.source} asks for {settings.device!r} and NumPy computes on the CPU alone. Choose "
+                "'cpu' or 'auto', or a backend that has GPUs: KERAS_BACKEND=cupy, torch or jax."
+            )
+        self.kernels = array_kernels(np, to_numpy=np.asarray)
+
+    def feed(self, value: Any, dtype: str) -> Array:
+        return np.asarray(value, _DTYPES[dtype])
+
+    def own(self, value: Any, dtype: str) -> Array:
+        return np.array(value, _DTYPES[dtype], order="C")
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        return np.asarray(array)
+
+    def is_array(self, value: Any) -> bool:
+        return isinstance(value, np.ndarray)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        # Infinities and NaN are values here, as on every backend, and nothing to warn about.
+        return np.errstate(all="ignore")
+
+    def versions(self) -> dict[str, str]:
+        versions = {"numpy": np.__version__}
+        if "scipy" in sys.modules:
+            versions["scipy"] = str(sys.modules["scipy"].__version__)
+        return versions
