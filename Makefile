@@ -1,0 +1,71 @@
+# make test    sets up .venv and passes the tests
+# make demo    sets up .venv, trains the digits on every backend, ends in a table and demo.png
+# make lint    style, types, and who may import whom
+# make clean   removes .venv and what the others wrote
+#
+# PYTHON=... names the interpreter (3.11 or newer) that .venv is made with.
+
+VENV := .venv
+BIN := $(VENV)/bin
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$each" -c '$(USABLE)' >/dev/null 2>&1 && { echo "$$each"; break; }; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# A stamp is written when a set-up has finished, so that the next run need not look again.
+BASE := $(VENV)/.base-is-there
+BACKENDS := $(VENV)/.backends-are-there
+TEST := $(VENV)/.test-is-there
+LINT := $(VENV)/.lint-is-there
+PLOT := $(VENV)/.plot-is-there
+
+.PHONY: test demo lint clean
+
+test: $(BACKENDS) $(TEST)
+	$(BIN)/python -m pytest $(PYTEST)
+
+demo: $(BACKENDS) $(PLOT)
+	$(BIN)/multikeras bench --plot demo.png --json demo.json
+
+lint: $(BACKENDS) $(TEST) $(LINT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo.png demo.json .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(BASE): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	"$(PYTHON)" -c '$(USABLE)' || { echo "$(PYTHON) is older than Python 3.11, or has no venv module."; exit 1; }
+	@echo "Setting up $(VENV) (downloads only the first time)"
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(PIP) 'setuptools>=77' wheel
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+# A backend that cannot be installed on this machine is named, and the others go on without it.
+# CuPy is asked for where there is an NVIDIA driver, for the CUDA version that the driver names.
+$(BACKENDS): $(BASE) constraints.txt
+	$(PIP) 'jax>=0.7' || echo "JAX cannot be installed here: going on without it."
+	$(PIP) 'torch>=2.6' || echo "PyTorch cannot be installed here: going on without it."
+	@cuda=$$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*/\1/p'); \
+	if [ "$${cuda:-0}" -ge 12 ]; then \
+		[ "$$cuda" -gt 13 ] && cuda=13; \
+		echo "$(PIP) cupy-cuda$${cuda}x"; \
+		$(PIP) "cupy-cuda$${cuda}x[ctk]>=13" || echo "CuPy cannot be installed here: going on without it."; \
+	fi
+	touch $@
+
+$(TEST): $(BASE) constraints.txt
+	$(PIP) --no-build-isolation --editable '.[test]'
+	touch $@
+
+$(LINT): $(BASE) constraints.txt
+	$(PIP) --no-build-isolation --editable '.[lint]'
+	touch $@
+
+$(PLOT): $(BASE) constraints.txt
+	$(PIP) --no-build-isolation --editable '.[plot,data]'
+	touch $@
