@@ -36,7 +36,8 @@ lint: $(BACKENDS) $(TEST) $(LINT)
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo.png demo.json .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-$(BASE): pyproject.toml
+# A new top-level package is known to an editable install only after installing again.
+$(BASE): pyproject.toml $(wildcard backends/*/__init__.py)
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. Name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
 	"$(PYTHON)" -c '$(USABLE)' || { echo "$(PYTHON) is older than Python 3.11, or has no venv module."; exit 1; }
 	@echo "Setting up $(VENV) (downloads only the first time)"

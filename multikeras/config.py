@@ -138,7 +138,7 @@ def set_image_dim_ordering(dim_ordering: str) -> None:
 
 def backend_choice() -> BackendChoice:
     """The backend asked for: by `set_backend`, KERAS_BACKEND, the file, or else the default."""
-    word = os.environ.get("KERAS_BACKEND", "").strip()
+    word = environment("KERAS_BACKEND")
     from_environment = BackendChoice(word, "the environment variable KERAS_BACKEND") if word else None
     return _chosen_backend or from_environment or _file_backend or _DEFAULT_CHOICE
 
@@ -157,10 +157,15 @@ def device_settings() -> DeviceSettings:
     """The device asked for: by `set_device`, KERAS_DEVICE, the file's `multikeras_device`, or `auto`."""
     if _chosen_device is not None:
         return _chosen_device
-    text = os.environ.get("KERAS_DEVICE", "").strip()
+    text = environment("KERAS_DEVICE")
     if text:
         return DeviceSettings.parse(text, "The environment variable KERAS_DEVICE")
     return _file_device or DeviceSettings()
+
+
+def environment(variable: str) -> str:
+    """The value of an environment variable; one that is empty counts as unset."""
+    return os.environ.get(variable, "").strip()
 
 
 def choose_device(settings: DeviceSettings) -> None:
@@ -228,7 +233,36 @@ def read(path: Path) -> Settings:
     distrust = _reason_to_distrust(path)
     if distrust:
         return Settings(warnings=(f"{path} is not used: {distrust}. Defaults are used in its place.",))
-    return _settings(_read_json(path), path)
+    return _settings(contents(path), path)
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """What stands in a keras.json, unchecked; nothing where there is no file.
+
+    Raises:
+        ConfigurationError: If the file cannot be read, or holds no JSON object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}. Mend it, remove it (it is then made anew), or name another directory "
+            "by the environment variable KERAS_HOME."
+        ) from error
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            f"{path} is not valid JSON: {error}. Mend that place, or remove the file; it is then made anew."
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f'{path} holds a JSON {type(content).__name__} and no object. Write {{"backend": "numpy"}}, say, or '
+            "remove the file; it is then made anew."
+        )
+    return content
 
 
 def write(key: str, value: Any) -> tuple[Path, str]:
@@ -253,7 +287,7 @@ def write(key: str, value: Any) -> tuple[Path, str]:
     distrust = _reason_to_distrust(path)
     if distrust:
         raise ConfigurationError(f"{path} is not changed: {distrust}. Name another directory by KERAS_HOME.")
-    content = _read_json(path)
+    content = contents(path)
     if key == "backend" and ("multikeras_backend" in content or other_keras_installed()):
         key = "multikeras_backend"
     if key == "image_dim_ordering" and "image_data_format" in content:
@@ -279,7 +313,7 @@ def other_keras_installed() -> bool:
 
 
 def _find_home() -> Path:
-    named = os.environ.get("KERAS_HOME", "").strip()
+    named = environment("KERAS_HOME")
     if named:
         path = Path(named).expanduser().absolute()
         try:
@@ -337,7 +371,7 @@ def _owned(path: Path) -> bool:
 
 def _reason_to_distrust(path: Path) -> str:
     """Why a file in a temporary directory is not to be believed; empty where it is."""
-    if os.environ.get("KERAS_HOME", "").strip() or not path.exists():
+    if environment("KERAS_HOME") or not path.exists():
         return ""
     if path.parent == Path(os.path.expanduser("~")) / ".keras":
         return ""
@@ -385,30 +419,6 @@ def _write_beside(path: Path, content: Mapping[str, Any]) -> str:
     return name
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error}. Mend it, remove it (it is then made anew), or name another directory "
-            "by the environment variable KERAS_HOME."
-        ) from error
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(
-            f"{path} is not valid JSON: {error}. Mend that place, or remove the file; it is then made anew."
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(
-            f'{path} holds a JSON {type(content).__name__} and no object. Write {{"backend": "numpy"}}, say, or '
-            "remove the file; it is then made anew."
-        )
-    return content
-
-
 def _settings(content: Mapping[str, Any], path: Path) -> Settings:
     """Checks the keys that multikeras reads; those of other programs are left alone."""
     notes: list[str] = []
@@ -434,7 +444,7 @@ def _settings(content: Mapping[str, Any], path: Path) -> Settings:
 
 def _file_choice(word: str, path: Path, key: str, notes: list[str]) -> BackendChoice:
     if word in FOREIGN_BACKENDS:
-        if _chosen_backend is None and not os.environ.get("KERAS_BACKEND", "").strip():
+        if _chosen_backend is None and not environment("KERAS_BACKEND"):
             notes.append(
                 f'{path} says "{key}": "{word}", a backend of another Keras; multikeras uses {DEFAULT_BACKEND!r}. '
                 "To choose one here, set KERAS_BACKEND, or run: multikeras config set multikeras_backend jax"

@@ -1,0 +1,202 @@
+"""`multikeras bench`: one model, one seed, every backend, each in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from multikeras import __version__, registry
+from multikeras.cli import settings
+from multikeras.config import BackendChoice
+
+DEFAULT_STEPS = 500
+
+
+@click.command()
+@click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp", show_default=True)
+@click.option("--backends", "names", metavar="A,B,...", help="Backends to run; all that are installed if not given.")
+@click.option("--steps", type=click.IntRange(min=1), help=f"Updates to make.  [default: {DEFAULT_STEPS}]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Rounds through the data, in place of --steps.")
+@click.option("--batch-size", type=click.IntRange(min=1, max=1000), default=64, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True)
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--plot", "plot_path", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves here.")
+def bench(
+    model: str,
+    names: str | None,
+    steps: int | None,
+    epochs: int | None,
+    batch_size: int,
+    seed: int,
+    json_path: Path | None,
+    plot_path: Path | None,
+) -> int:
+    """Trains the same model on the handwritten digits on every backend, and compares.
+
+    Speed, time of the first step (which compiles), peak memory, and how far the loss curves are
+    apart. Every backend gets a process of its own, one after the other.
+    """
+    if steps and epochs:
+        raise click.UsageError("--steps and --epochs say the same thing. Give one of them.")
+    if plot_path and importlib.util.find_spec("matplotlib") is None:
+        raise click.UsageError("--plot needs matplotlib: pip install matplotlib")
+    if epochs:
+        steps = epochs * _batches_an_epoch(batch_size)
+    steps = steps or DEFAULT_STEPS
+    options = {"model": model, "steps": steps, "batch_size": batch_size, "seed": seed}
+    chosen = _chosen(names)
+    console = Console()
+    results: dict[str, dict[str, Any]] = {}
+    with _progress(console) as progress:
+        for name in chosen:
+            task = progress.add_task(f"{name}: starting", total=steps)
+            results[name] = _run(name, options, progress, task)
+    finished = {name: result for name, result in results.items() if "losses" in result}
+    compare(finished)
+    console.print(_table(results, options))
+    for name, result in results.items():
+        if "reason" in result:
+            console.print(f"{name} was left out: {result['reason']}", style="yellow", highlight=False, markup=False)
+        if "error" in result:
+            console.print(f"{name} failed:\n{result['error']}", style="red", highlight=False, markup=False)
+    if json_path:
+        json_path.write_text(json.dumps(_report(options, results), indent=2) + "\n", encoding="utf-8")
+        console.print(f"Figures: {json_path}", highlight=False)
+    if plot_path and finished:
+        from multikeras.cli.plot import draw
+
+        draw(finished, options, plot_path)
+        console.print(f"Picture: {plot_path}", highlight=False)
+    # What was asked for by name has to run; what is merely installed may lack its device.
+    failed = [name for name, result in results.items() if "error" in result or (names and "reason" in result)]
+    return 1 if failed or not finished else 0
+
+
+def compare(results: dict[str, dict[str, Any]]) -> None:
+    """Adds to each result how far its losses are from those of the first, relatively and at most."""
+    reference = "numpy" if "numpy" in results else next(iter(results), "")
+    for result in results.values():
+        pairs = zip(result["losses"], results[reference]["losses"], strict=True)
+        result["compared_with"] = reference
+        result["loss_difference"] = max(abs(loss - other) / max(abs(other), 1e-12) for loss, other in pairs)
+
+
+def _batches_an_epoch(batch_size: int) -> int:
+    from multikeras.datasets import digits
+
+    (x_train, _), _ = digits.load_data()
+    return max(1, len(x_train) // batch_size)
+
+
+def _chosen(names: str | None) -> list[str]:
+    known = settings.known_backends()
+    if not names:
+        # NumPy first: the others are compared with it.
+        there = (name for name, described in known.items() if described.installed)
+        return sorted(there, key=lambda name: (name != "numpy", name))
+    chosen = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    for name in chosen:
+        try:
+            registry.resolve(BackendChoice(name, "--backends"))
+        except (ValueError, ImportError) as error:
+            raise click.UsageError(str(error)) from error
+    return chosen
+
+
+def _run(name: str, options: dict[str, Any], progress: Progress, task: TaskID) -> dict[str, Any]:
+    """Runs the worker on one backend; gives its result, or `reason` or `error` why there is none."""
+    command = [sys.executable, "-m", "multikeras.cli.bench_worker", json.dumps(options)]
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        worker = subprocess.Popen(
+            command, env=os.environ | {"KERAS_BACKEND": name}, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        assert worker.stdout is not None
+        try:
+            for line in worker.stdout:
+                event = _event(line)
+                if event.get("event") == "step":
+                    loss = f"{event['loss']:.4f}"
+                    progress.update(task, completed=event["step"], description=f"{name}: loss {loss}")
+                elif event:
+                    result = event
+            worker.wait()
+        finally:
+            # An interrupt of this process must not leave a backend training.
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+            worker.stdout.close()
+        errors.seek(0)
+        text = errors.read().strip()
+    if worker.returncode or not result:
+        progress.update(task, description=f"{name}: failed")
+        return {"error": text or f"The process ended with status {worker.returncode}."}
+    done = options["steps"] if "losses" in result else 0
+    progress.update(task, completed=done, description=f"{name}: {'done' if done else 'left out'}")
+    return result
+
+
+def _event(line: str) -> dict[str, Any]:
+    """The event in a line of the worker; empty for what a library printed."""
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return event if isinstance(event, dict) and "event" in event else {}
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+def _table(results: dict[str, dict[str, Any]], options: dict[str, Any]) -> Table:
+    title = "{model} on the digits, {steps} steps of {batch_size}, seed {seed}".format(**options)
+    table = Table(title=title)
+    table.add_column("backend")
+    table.add_column("device")
+    headings = ("steps/s", "step (ms)", "first step (s)", "peak memory (MiB)", "final loss", "test accuracy")
+    for heading in (*headings, "losses apart"):
+        table.add_column(heading, justify="right")
+    for name, result in results.items():
+        if "losses" not in result:
+            table.add_row(name, "left out" if "reason" in result else "failed", *["-"] * (len(headings) + 1))
+            continue
+        memory = result["peak_memory_bytes"]
+        table.add_row(
+            name,
+            result["device"],
+            f"{result['steps_per_second']:,.0f}",
+            f"{1000 * result['median_step_seconds']:.3f}",
+            f"{result['first_step_seconds']:.2f}",
+            f"{memory / 2**20:,.0f}" if memory else "-",
+            f"{result['final_loss']:.5f}",
+            f"{result['test_accuracy']:.1%}",
+            "reference" if name == result["compared_with"] else f"{result['loss_difference']:.1e}",
+        )
+    return table
+
+
+def _report(options: dict[str, Any], results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "multikeras": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "options": options,
+        "results": results,
+    }
