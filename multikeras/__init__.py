@@ -73,7 +73,7 @@ def _start() -> None:
     """
     config.load()
     config.device_settings()
-    described = registry.resolve(config.backend_choice())
+    described = registry.start()
     if not _in_worker_process():
         print(f"Using {described.title} backend.", file=sys.stderr)
 

@@ -26,6 +26,9 @@ DATA_FORMATS = {"channels_last": "tf", "channels_first": "th"}
 DIM_ORDERINGS = {ordering: data_format for data_format, ordering in DATA_FORMATS.items()}
 DEFAULT_BACKEND = "numpy"
 
+#: Holds `.keras` where the home directory cannot be written.
+TEMPORARY = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
+
 #: Words with which other Keras distributions name their backends in the shared file.
 FOREIGN_BACKENDS = frozenset({"tensorflow", "theano", "cntk", "mxnet", "openvino", "plaidml.keras.backend"})
 
@@ -342,11 +345,10 @@ def _make_writable_directory(path: Path, mode: int = 0o777) -> bool:
 
 def _temporary_home() -> Path:
     """`/tmp/.keras`; or one of this user's own where another user made that."""
-    base = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
-    shared = base / ".keras"
+    shared = TEMPORARY / ".keras"
     if (_make_writable_directory(shared, 0o700) and _owned(shared)) or os.name != "posix":
         return shared
-    own = base / f".keras-{os.getuid()}"
+    own = TEMPORARY / f".keras-{os.getuid()}"
     warnings.warn(
         f"The home directory cannot be written, and {shared} belongs to another user or can be written by one; "
         f"{own} is used instead. KERAS_HOME can name a better place.",

@@ -118,6 +118,20 @@ _state = _State()
 on_switch: list[Callable[[str, str], None]] = []
 
 
+def start() -> Description:
+    """Looks up the backend that the environment or the file names, and settles on it.
+
+    Raises:
+        ValueError: If there is no such backend.
+        ImportError: If what it needs is not installed.
+    """
+    choice = config.backend_choice()
+    described = resolve(choice)
+    # From here on a change of the environment is no switch.
+    _state.choice = choice
+    return described
+
+
 # Asking and loading ---------------------------------------------------------------------------
 
 
@@ -297,7 +311,7 @@ def _switch(choice: BackendChoice) -> None:
 
 
 def _current_choice() -> BackendChoice:
-    """The choice in force. The environment is read once: a later change of it is no switch."""
+    """The choice in force."""
     if _state.choice is None:
         _state.choice = config.backend_choice()
     return _state.choice

@@ -56,10 +56,9 @@ def set_(key: str, value: str) -> None:
         path, written = config.write(key, _value(key, value))
     except (ValueError, ImportError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    reason = ""
-    if written != key:
-        reason = f" ({written} and not {key}, which another program reads or which would not take effect)"
-    click.echo(f"{path}: {written} is now {value}{reason}.")
+    click.echo(f"{path}: {written} is now {value}.")
+    if key == "backend" and written != key:
+        click.echo("('backend' is left to the other Keras that reads this file; multikeras_backend goes before it.)")
     _say_what_goes_before(key)
 
 

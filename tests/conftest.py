@@ -1,0 +1,66 @@
+"""What all tests share: settings of their own, and Python processes that know this checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Before anything imports multikeras: the tests neither read nor write the keras.json of whoever runs them.
+_home = tempfile.TemporaryDirectory(prefix="multikeras-tests-")
+os.environ["KERAS_HOME"] = _home.name
+
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Python:
+    """Runs code, or `-m module` arguments, in a fresh Python with an empty home and no KERAS_ variables."""
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def run(*arguments: str, path: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        if len(arguments) == 1:
+            arguments = ("-c", arguments[0])
+        roots = [str(ROOT), str(ROOT / "backends")] + ([str(path)] if path else [])
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KERAS_")}
+        environment |= {
+            "HOME": str(home),
+            "USERPROFILE": str(home),
+            "PYTHONPATH": os.pathsep.join(roots),
+            "COLUMNS": "200",
+        }
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=environment | variables,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def keras_json(tmp_path: Path) -> Path:
+    """Where the processes of `python` look for their keras.json; the file is not there yet."""
+    return tmp_path / "home" / ".keras" / "keras.json"
+
+
+@pytest.fixture
+def backend_restored() -> Iterator[None]:
+    """Puts the backend in use back, after a test that switches."""
+    from multikeras import registry
+
+    before = registry._current_choice()
+    yield
+    registry._switch(before)
