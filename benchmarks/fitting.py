@@ -77,7 +77,7 @@ def _fit_keras(workload: Workload, package: str, x: Any, y: Any, epochs: int) ->
     model = workload.build(keras)
     built = time.perf_counter()
 
-    class Clock(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+    class Clock(keras.callbacks.Callback):  # type: ignore[name-defined]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.begin = time.perf_counter()
 

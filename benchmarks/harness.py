@@ -91,12 +91,12 @@ def run_once(module: str, contestant: Contestant, settings: Mapping[str, Any], h
         module: Module whose main function, called with `--worker`, measures one contestant.
         contestant: Which one.
         settings: Settings of the workload, handed over as JSON.
-        home: Directory that takes the place of the home directory, so that nobody's keras.json counts.
+        home: Directory for KERAS_HOME, so that nobody's keras.json counts.
 
     Raises:
         RuntimeError: If the process fails; the message ends with its error output.
     """
-    environment = {**os.environ, **ONE_THREAD, "HOME": home, "KERAS_HOME": home, **contestant.environment}
+    environment = {**os.environ, **ONE_THREAD, "KERAS_HOME": home, **contestant.environment}
     request = json.dumps({"name": contestant.name, **settings})
     command = [sys.executable, "-m", module, "--worker", request]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -115,7 +115,6 @@ def measure(
     A contestant that fails is reported with its error and is not tried again.
     """
     outcomes = {contestant.name: Outcome(contestant) for contestant in contestants}
-    # The libraries are found through their site-packages, which a changed HOME can hide (pip install --user).
     with tempfile.TemporaryDirectory(prefix="multikeras-benchmark-") as home:
         for number in range(rounds):
             for name, outcome in outcomes.items():

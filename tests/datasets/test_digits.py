@@ -38,7 +38,7 @@ def test_split_parts_the_whole_set() -> None:
 def test_one_seed_gives_one_order() -> None:
     pytest.importorskip("sklearn")
     np.random.seed(0)
-    before = np.random.get_state()[1].copy()  # type: ignore[union-attr, index]
+    before = np.random.get_state()[1].copy()  # type: ignore[index]
     (first, _), _ = digits.load_data(seed=3)
     (again, _), _ = digits.load_data(seed=3)
     (other, _), _ = digits.load_data(seed=4)
