@@ -1,0 +1,123 @@
+"""What surrounds the building of a tensor: the layer, the body, control dependencies.
+
+All of it is thread-local, and every block restores what it found.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multikeras.graph.tensor import Tensor
+
+
+class Body:
+    """A sub-graph under construction: the step of a scan or a branch of a cond.
+
+    Attributes:
+        label: What it is, for messages: `'step function of K.rnn'`.
+        outer: The body around it, or None.
+        updates: Updates made in it, in order; whoever traces the body decides what becomes of them.
+    """
+
+    __slots__ = ("iteration", "label", "layer", "outer", "updates")
+
+    def __init__(self, label: str, outer: Body | None, layer: str | None) -> None:
+        self.label = label
+        self.outer = outer
+        self.layer = layer
+        self.updates: list[Any] = []
+        self.iteration: Any = None
+
+    def within(self, other: Body | None) -> bool:
+        """Whether this body is `other` or lies inside it; every body lies inside None."""
+        body: Body | None = self
+        while body is not None:
+            if body is other:
+                return True
+            body = body.outer
+        return other is None
+
+    def __str__(self) -> str:
+        return f"the {self.label}" + (f" in layer {self.layer!r}" if self.layer else "")
+
+
+class _Context(threading.local):
+    def __init__(self) -> None:
+        self.body: Body | None = None
+        self.layer: str | None = None
+        self.building: int = 0
+        self.replaced: dict[Any, Any] | None = None
+        self.scopes: tuple[str, ...] = ()
+        self.origin: Any = None
+
+
+context = _Context()
+
+
+@contextmanager
+def building(layer: str | None = None) -> Iterator[None]:
+    """Marks a block that builds graph, such as a layer's `call`: tensors have no value in it.
+
+    Args:
+        layer: Name of the layer that the block belongs to, kept by every tensor made in it.
+    """
+    before = context.layer
+    context.building += 1
+    if layer is not None:
+        context.layer = layer
+    try:
+        yield
+    finally:
+        context.building -= 1
+        context.layer = before
+
+
+@contextmanager
+def body(label: str) -> Iterator[Body]:
+    """Marks a block that traces a sub-graph."""
+    before = context.body
+    made = Body(label, before, context.layer)
+    context.body = made
+    context.building += 1
+    try:
+        yield made
+    finally:
+        context.body = before
+        context.building -= 1
+
+
+@contextmanager
+def outside_bodies() -> Iterator[None]:
+    """Marks a block inside a trace whose tensors belong to no body, such as a layer's weights."""
+    before = context.body
+    context.body = None
+    try:
+        yield
+    finally:
+        context.body = before
+
+
+@contextmanager
+def replacing(values: dict[Tensor, Tensor]) -> Iterator[None]:
+    """In this block a variable used as an operand is replaced by the tensor given for it."""
+    before = context.replaced
+    context.replaced = {**(before or {}), **values} or None
+    try:
+        yield
+    finally:
+        context.replaced = before
+
+
+@contextmanager
+def name_scope(name: str) -> Iterator[str]:
+    """Puts `name/` before the names of variables made in the block."""
+    before = context.scopes
+    context.scopes = (*before, name)
+    try:
+        yield "/".join(context.scopes)
+    finally:
+        context.scopes = before

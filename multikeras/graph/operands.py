@@ -1,0 +1,345 @@
+"""From what a user writes to what a primitive takes: constants, promotion, indexing.
+
+Only tensors have strong data types. Python numbers, NumPy scalars, arrays and lists used beside a
+tensor are weak: they take the tensor's type, so that `x * np.sqrt(2.)` does not turn a float32
+model into a float64 one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from multikeras import config
+from multikeras.contract import PRIMITIVES, check_dtype, is_float, promote
+from multikeras.graph import tensor as tensors
+
+#: NumPy ufuncs that build graph, by NumPy's name: the K function of the same meaning.
+UFUNCS: dict[str, str] = {
+    "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "true_divide": "divide",
+    "power": "pow", "negative": "negative", "absolute": "abs", "fabs": "abs", "sign": "sign", "exp": "exp",
+    "log": "log", "sqrt": "np_sqrt", "square": "square", "sin": "sin", "cos": "cos", "tanh": "tanh",
+    "maximum": "maximum", "minimum": "minimum", "equal": "equal", "not_equal": "not_equal",
+    "greater": "greater", "greater_equal": "greater_equal", "less": "less", "less_equal": "less_equal",
+    "logical_not": "logical_not", "logical_and": "logical_and", "logical_or": "logical_or",
+    "floor_divide": "floor_divide", "remainder": "remainder", "matmul": "matmul", "floor": "floor", "ceil": "ceil",
+    "rint": "round", "expm1": "expm1", "log1p": "log1p", "isnan": "isnan", "isfinite": "isfinite", "tan": "tan",
+}  # fmt: skip
+
+#: NumPy functions that build graph, likewise.
+FUNCTIONS: dict[str, str] = {
+    "sum": "sum", "mean": "mean", "prod": "prod", "max": "max", "min": "min", "amax": "max", "amin": "min",
+    "var": "var", "std": "std", "any": "any", "all": "all", "argmax": "argmax", "argmin": "argmin", "clip": "clip",
+    "dot": "dot", "matmul": "matmul", "reshape": "reshape", "transpose": "permute_dimensions", "squeeze": "squeeze",
+    "expand_dims": "expand_dims", "concatenate": "concatenate", "stack": "stack", "where": "where",
+    "zeros_like": "zeros_like", "ones_like": "ones_like", "round": "round", "repeat": "repeat_elements",
+    "cumsum": "cumsum", "tile": "tile", "flip": "reverse",
+}  # fmt: skip
+
+#: NumPy functions whose keyword differs from K's.
+_KEYWORDS = {"a": None, "arr": None}
+
+_functions: Mapping[str, Callable[..., Any]] = {}
+
+
+def set_functions(functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Gives the K table, through which NumPy's functions build graph; called by K when it is made."""
+    global _functions
+    _functions = functions
+
+
+def call(name: str, *arguments: Any) -> Any:
+    """The K function called for a ufunc."""
+    if name in PRIMITIVES and name not in _functions:
+        return unary(name, *arguments) if len(arguments) == 1 else binary(name, *arguments)
+    return _functions[name](*arguments)
+
+
+def call_function(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """The K function called for a NumPy function."""
+    if name not in _functions:
+        raise TypeError(f"K has no function {name!r} yet; compose it of other K functions.")
+    given = {key: value for key, value in keywords.items() if value is not None}
+    unknown = given.keys() & {"out", "dtype", "where", "initial", "ddof"}
+    if unknown:
+        raise TypeError(f"K.{name}, called through NumPy, does not take {', '.join(sorted(unknown))}.")
+    positional = list(arguments)
+    for key in ("a", "arr", "x"):
+        if key in given:
+            positional.insert(0, given.pop(key))
+    return _functions[name](*positional, **given)
+
+
+def constant(value: Any, dtype: str | None = None, name: str | None = None) -> tensors.Constant:
+    """A leaf with a fixed value, copied; floating values are floatx where `dtype` is None.
+
+    Raises:
+        TypeError: If the value is no number or array of numbers.
+    """
+    array = np.array(value)
+    if array.dtype.kind not in "biuf":
+        kind = "an array of tensors" if array.dtype == object else f"values of type {array.dtype}"
+        raise TypeError(f"A constant needs numbers, received {kind}. Join tensors with K.stack or K.concatenate.")
+    if dtype is None:
+        dtype = config.floatx() if array.dtype.kind == "f" else _integer_dtype(array)
+    return host_constant(array, dtype, name)
+
+
+def _integer_dtype(array: np.ndarray) -> str:
+    if array.dtype.kind == "b":
+        return "bool"
+    return "int32" if array.dtype == np.int64 and np.all(np.abs(array) < 2**31) else check_dtype(array.dtype)
+
+
+def host_constant(array: np.ndarray, dtype: str, name: str | None = None) -> tensors.Constant:
+    """A constant of exactly this type, which shares no memory with `array`."""
+    if dtype == "bfloat16":
+        made = tensors.Constant(np.array(array, dtype="float32"), name)
+        made.dtype = "bfloat16"
+        return made
+    made = tensors.Constant(np.array(array, dtype=dtype), name)
+    made.value.flags.writeable = False
+    return made
+
+
+def scalar(value: float | bool, dtype: str) -> tensors.Constant:
+    """A constant without axes, of the given type."""
+    return host_constant(np.asarray(value), dtype)
+
+
+def convert(value: Any, dtype: str | None = None) -> tensors.Tensor:
+    """A tensor from a tensor, a number, an array or a list (of which entries may be tensors)."""
+    if isinstance(value, tensors.Tensor):
+        return value
+    if isinstance(value, (list, tuple)) and _holds_tensor(value):
+        return pack_tensor(value)
+    if not isinstance(value, (bool, int, float, np.generic, np.ndarray, list, tuple)):
+        value = _from_protocol(value)
+    return constant(value, dtype)
+
+
+def _from_protocol(value: Any) -> Any:
+    if hasattr(value, "__array__"):
+        return np.asarray(value)
+    raise TypeError(
+        f"Expected a tensor, a number or an array, received {type(value).__name__}: {value!r}. "
+        "To call another library in a graph use K.numpy_function, K.custom_gradient or a primitive of your own "
+        "(multikeras.contract.primitive)."
+    )
+
+
+def _holds_tensor(value: Any) -> bool:
+    return any(isinstance(v, tensors.Tensor) or (isinstance(v, (list, tuple)) and _holds_tensor(v)) for v in value)
+
+
+def weak_dtype(value: Any, beside: str) -> str:
+    """The type that a number or array takes beside a tensor of type `beside`."""
+    if is_float(beside):
+        return beside
+    kind = np.asarray(value).dtype.kind
+    if kind == "f":
+        return config.floatx()
+    if kind == "b":
+        return beside
+    return "int32" if beside == "bool" else beside
+
+
+def match(x: Any, y: Any) -> tuple[tensors.Tensor, tensors.Tensor]:
+    """Two operands as tensors of one type, the type that `promote` gives."""
+    is_x, is_y = isinstance(x, tensors.Tensor), isinstance(y, tensors.Tensor)
+    if not is_x and not is_y:
+        x, is_x = convert(x), True
+    if not is_x:
+        x = _weak(x, y)
+    elif not is_y:
+        y = _weak(y, x)
+    if x.dtype != y.dtype:
+        dtype = promote(x.dtype, y.dtype)
+        x, y = cast(x, dtype), cast(y, dtype)
+    return x, y
+
+
+def _weak(value: Any, beside: tensors.Tensor) -> tensors.Tensor:
+    if isinstance(value, (list, tuple)) and _holds_tensor(value):
+        return pack_tensor(value)
+    if not isinstance(value, (bool, int, float, np.generic, np.ndarray, list, tuple)):
+        value = _from_protocol(value)
+    return constant(value, weak_dtype(value, beside.dtype))
+
+
+def cast(x: tensors.Tensor, dtype: str) -> tensors.Tensor:
+    """`x` in another type, or itself."""
+    return x if x.dtype == dtype else PRIMITIVES["cast"](x, dtype=dtype)
+
+
+def unary(name: str, x: Any) -> tensors.Tensor:
+    """A primitive of one operand."""
+    made: tensors.Tensor = PRIMITIVES[name](convert(x))
+    return made
+
+
+def binary(name: str, x: Any, y: Any) -> tensors.Tensor:
+    """A primitive of two operands, which are matched first."""
+    if not (isinstance(x, tensors.Tensor) and isinstance(y, tensors.Tensor) and x.dtype == y.dtype):
+        x, y = match(x, y)
+    made: tensors.Tensor = PRIMITIVES[name](x, y)
+    return made
+
+
+def divide(x: Any, y: Any) -> tensors.Tensor:
+    """True division; of integers in floatx."""
+    x, y = match(x, y)
+    if not is_float(x.dtype):
+        x, y = cast(x, config.floatx()), cast(y, config.floatx())
+    made: tensors.Tensor = PRIMITIVES["divide"](x, y)
+    return made
+
+
+def matmul(x: Any, y: Any) -> tensors.Tensor:
+    """Matrix product of operands with at least two axes."""
+    x, y = match(x, y)
+    made: tensors.Tensor = PRIMITIVES["matmul"](x, y)
+    return made
+
+
+def logical(word: str, x: Any, y: Any) -> tensors.Tensor:
+    """`&`, `|` and `^`: logical on booleans, bitwise on integers."""
+    x, y = match(x, y)
+    name = f"logical_{word}" if x.dtype == "bool" else f"bitwise_{word}"
+    made: tensors.Tensor = PRIMITIVES[name](x, y)
+    return made
+
+
+def pack_tensor(entries: Sequence[Any]) -> tensors.Tensor:
+    """Tensors and numbers of equal shape joined along a new first axis."""
+    parts = [convert(entry) for entry in entries]
+    dtype = promote(*[part.dtype for part in parts if not isinstance(part, tensors.Constant)] or [parts[0].dtype])
+    rows = [PRIMITIVES["expand_dims"](cast(part, dtype), axis=(0,)) for part in parts]
+    made: tensors.Tensor = rows[0] if len(rows) == 1 else PRIMITIVES["concatenate"](*rows, axis=0)
+    return made
+
+
+def pack(entries: Any) -> Any:
+    """A shape as an attribute: a tuple of int, or an integer vector where an entry is a tensor."""
+    if isinstance(entries, tensors.Tensor):
+        return entries if entries.ndim == 1 else PRIMITIVES["expand_dims"](entries, axis=(0,))
+    if isinstance(entries, np.ndarray):
+        entries = entries.tolist()
+    entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
+    if any(isinstance(entry, tensors.Tensor) for entry in entries):
+        return pack_tensor([cast(e, "int64") if isinstance(e, tensors.Tensor) else scalar(e, "int64") for e in entries])
+    return tuple(None if entry is None else int(entry) for entry in entries)
+
+
+def index(x: tensors.Tensor, key: Any) -> tensors.Tensor:
+    """`x[key]` with integers, slices, None, an ellipsis, and one integer tensor or array."""
+    keys = _expand_ellipsis(x, key if isinstance(key, tuple) else (key,))
+    starts: list[Any] = []
+    stops: list[Any] = []
+    steps: list[int] = []
+    flipped: list[int] = []
+    dropped: list[int] = []
+    picked: tuple[int, tensors.Tensor] | None = None
+    added: list[int] = []
+    axis = 0
+    for entry in keys:
+        if entry is None:
+            added.append(axis)
+            continue
+        start, stop, step = None, None, 1
+        if isinstance(entry, slice):
+            start, stop, step = entry.start, entry.stop, 1 if entry.step is None else int(entry.step)
+            if step == 0:
+                raise ValueError("A slice step cannot be zero.")
+            if step < 0:
+                flipped.append(axis)
+                start, stop, step = _mirror(start), _mirror(stop), -step
+        elif isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
+            _check_index(x, axis, int(entry))
+            start, stop = int(entry), None if entry == -1 else int(entry) + 1
+            dropped.append(axis)
+        else:
+            if picked is not None:
+                raise TypeError(
+                    "A tensor can be indexed by one integer tensor or array at a time; received several. "
+                    "Use K.gather one axis after the other."
+                )
+            picked = (axis, _index_tensor(entry))
+        starts.append(start)
+        stops.append(stop)
+        steps.append(step)
+        axis += 1
+    result = x
+    if flipped:
+        result = PRIMITIVES["flip"](result, axis=tuple(flipped))
+    if any(s is not None for s in starts) or any(s is not None for s in stops) or any(s != 1 for s in steps):
+        result = _slice(result, starts, stops, steps)
+    if picked is not None:
+        result = PRIMITIVES["gather"](result, picked[1], axis=picked[0])
+        extra = picked[1].ndim - 1
+        dropped = [a if a < picked[0] else a + extra for a in dropped]
+        added = [a if a <= picked[0] else a + extra for a in added]
+    if dropped:
+        result = PRIMITIVES["squeeze"](result, axis=tuple(dropped))
+        added = [a - sum(d < a for d in dropped) for a in added]
+    if added:
+        result = PRIMITIVES["expand_dims"](result, axis=tuple(a + i for i, a in enumerate(added)))
+    return PRIMITIVES["identity"](result) if result is x else result
+
+
+def _slice(x: tensors.Tensor, starts: list[Any], stops: list[Any], steps: list[int]) -> tensors.Tensor:
+    def attribute(bounds: list[Any], default: Callable[[int], Any]) -> Any:
+        if not any(isinstance(b, tensors.Tensor) for b in bounds):
+            return tuple(None if b is None else int(b) for b in bounds)
+        return pack([default(i) if b is None else b for i, b in enumerate(bounds)])
+
+    shape = PRIMITIVES["shape"](x)
+    made: tensors.Tensor = PRIMITIVES["slice"](
+        x,
+        starts=attribute(starts, lambda i: 0),
+        stops=attribute(stops, lambda i: index(shape, i)),
+        steps=tuple(steps),
+    )
+    return made
+
+
+def _mirror(bound: Any) -> Any:
+    """A bound of a slice with a negative step, as a bound of the flipped axis."""
+    if bound is None:
+        return None
+    if isinstance(bound, tensors.Tensor):
+        raise TypeError("A slice with a negative step needs numbers as bounds, received a tensor.")
+    return -int(bound) - 1
+
+
+def _check_index(x: tensors.Tensor, axis: int, entry: int) -> None:
+    length = x.shape[axis]
+    if length is not None and not -length <= entry < length:
+        raise IndexError(f"Index {entry} is outside axis {axis} of {x!r}, whose length is {length}.")
+
+
+def _index_tensor(entry: Any) -> tensors.Tensor:
+    tensor = convert(entry)
+    if tensor.dtype == "bool":
+        raise TypeError(
+            "Indexing by a boolean mask gives a shape that depends on values, which a graph cannot have. "
+            "Use K.switch, or multiply by the mask."
+        )
+    if is_float(tensor.dtype):
+        raise TypeError(f"A tensor is indexed by integers, received {tensor!r}.")
+    return tensor
+
+
+def _expand_ellipsis(x: tensors.Tensor, keys: tuple[Any, ...]) -> list[Any]:
+    used = sum(1 for entry in keys if entry is not None and entry is not Ellipsis)
+    if used > x.ndim:
+        raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} axes.")
+    fill = [slice(None)] * (x.ndim - used)
+    positions = [i for i, entry in enumerate(keys) if entry is Ellipsis]
+    if len(positions) > 1:
+        raise IndexError("An index can hold one ellipsis (...).")
+    if not positions:
+        return [*keys, *fill]
+    return [*keys[: positions[0]], *fill, *keys[positions[0] + 1 :]]

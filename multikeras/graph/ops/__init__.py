@@ -1,0 +1,9 @@
+"""The primitives: one declaration each, a file a theme.
+
+Gradient rules and compositions use these constructors only; the conveniences of Keras stand above,
+in `multikeras.backend`.
+"""
+
+from multikeras.graph.ops import algebra, control, elementwise, optimizers, random, reductions, rules, shapes
+
+__all__ = ["algebra", "control", "elementwise", "optimizers", "random", "reductions", "rules", "shapes"]

@@ -1,0 +1,319 @@
+"""Matrix products, softmax, convolution and pooling."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from multikeras.contract import PRIMITIVES, primitive
+from multikeras.graph.ops.elementwise import exp, greater, log
+from multikeras.graph.ops.reductions import reduce_max, reduce_sum
+from multikeras.graph.ops.rules import broadcast_shapes, first_dtype, first_shape, float_dtype, same_dtype, shape_of, where
+from multikeras.graph.tensor import Shape, Tensor
+
+
+def _matmul_shape(x: Tensor, y: Tensor) -> Shape:
+    if x.ndim < 2 or y.ndim < 2:
+        raise ValueError(f"matmul takes tensors of two axes or more, received shapes {x.shape} and {y.shape}.")
+    inner = {x.shape[-1], y.shape[-2]} - {None}
+    batch = broadcast_shapes(x.shape[:-2], y.shape[:-2]) if x.ndim > 2 or y.ndim > 2 else ()
+    if len(inner) > 1 or batch is None:
+        raise ValueError(
+            f"Shapes {x.shape} and {y.shape} cannot be multiplied: the last axis of the first ({x.shape[-1]}) must "
+            f"equal the last but one of the second ({y.shape[-2]})."
+        )
+    return (*batch, x.shape[-2], y.shape[-1])
+
+
+def swap_last(x: Tensor) -> Tensor:
+    """`x` with its last two axes exchanged."""
+    made: Tensor = PRIMITIVES["transpose"](x, permutation=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+    return made
+
+
+matmul = primitive(
+    "matmul",
+    shape=_matmul_shape,
+    dtype=same_dtype,
+    gradient=lambda g, out, x, y: (matmul(g, swap_last(y)), matmul(swap_last(x), g)),
+    broadcasts=True,
+    doc="Matrix product over the last two axes; the axes before them broadcast.",
+)
+
+
+# -- softmax ------------------------------------------------------------------------------------
+
+
+def _softmax(x: Tensor) -> Tensor:
+    axis = (x.ndim - 1,)
+    shifted = exp(x - PRIMITIVES["stop_gradient"](reduce_max(x, axis=axis, keepdims=True)))
+    made: Tensor = shifted / reduce_sum(shifted, axis=axis, keepdims=True)
+    return made
+
+
+def _log_softmax(x: Tensor) -> Tensor:
+    axis = (x.ndim - 1,)
+    shifted = x - PRIMITIVES["stop_gradient"](reduce_max(x, axis=axis, keepdims=True))
+    made: Tensor = shifted - log(reduce_sum(exp(shifted), axis=axis, keepdims=True))
+    return made
+
+
+def _softmax_gradient(g: Tensor, out: Tensor, x: Tensor) -> Any:
+    return (out * (g - reduce_sum(g * out, axis=(x.ndim - 1,), keepdims=True)),)
+
+
+def _log_softmax_gradient(g: Tensor, out: Tensor, x: Tensor) -> Any:
+    return (g - exp(out) * reduce_sum(g, axis=(x.ndim - 1,), keepdims=True),)
+
+
+softmax = primitive(
+    "softmax",
+    shape=first_shape,
+    dtype=float_dtype,
+    gradient=_softmax_gradient,
+    composition=_softmax,
+    doc="exp(x) divided by its sum over the last axis.",
+)
+log_softmax = primitive(
+    "log_softmax",
+    shape=first_shape,
+    dtype=float_dtype,
+    gradient=_log_softmax_gradient,
+    composition=_log_softmax,
+    doc="Logarithm of softmax over the last axis.",
+)
+
+
+# -- convolution --------------------------------------------------------------------------------
+
+Padding = Any
+
+
+def resolve_padding(
+    padding: Padding, lengths: Any, window: Any, strides: Any, dilation: Any
+) -> tuple[tuple[int, int], ...]:
+    """Padding as pairs: `'same'` puts the smaller half before, as TensorFlow does."""
+    if padding == "valid":
+        return ((0, 0),) * len(lengths)
+    if padding != "same":
+        return tuple(tuple(pair) for pair in padding)
+    pairs = []
+    for n, k, s, d in zip(lengths, window, strides, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        pairs.append((total // 2, total - total // 2))
+    return tuple(pairs)
+
+
+def window_length(n: int | None, window: int | None, stride: int, padding: Any, dilation: int) -> int | None:
+    """Number of places of a window along an axis."""
+    if n is None or window is None:
+        return None
+    if padding == "same":
+        return -(-n // stride)
+    before, after = (0, 0) if padding == "valid" else padding
+    return (n + before + after - (window - 1) * dilation - 1) // stride + 1
+
+
+def _windows(shape: Shape, window: Any, strides: Any, padding: Padding, dilation: Any) -> Shape:
+    pads = padding if not isinstance(padding, str) else (padding,) * len(strides)
+    lengths = tuple(
+        window_length(n, k, s, p, d) for n, k, s, p, d in zip(shape, window, strides, pads, dilation, strict=True)
+    )
+    if any(n is not None and n < 1 for n in lengths):
+        raise ValueError(
+            f"A window of {tuple(window)} (dilation {tuple(dilation)}) does not fit an input of spatial shape "
+            f"{tuple(shape)} with padding {padding!r}. Use padding='same', a smaller window, or a larger input."
+        )
+    return lengths
+
+
+def _conv_shape(x: Tensor, kernel: Tensor, strides: Any, padding: Padding, dilation: Any, groups: int) -> Shape:
+    if x.ndim != len(strides) + 2 or kernel.ndim != x.ndim:
+        raise ValueError(
+            f"A convolution over {len(strides)} axes takes an input and a kernel of {len(strides) + 2} axes, "
+            f"received shapes {x.shape} and {kernel.shape}."
+        )
+    channels, taken, filters = x.shape[-1], kernel.shape[-2], kernel.shape[-1]
+    if channels is not None and taken is not None and channels != taken * groups:
+        raise ValueError(
+            f"An input of shape {x.shape} has {channels} channels, a kernel of shape {kernel.shape} takes "
+            f"{taken * groups}. Check the data format and the input shape."
+        )
+    if filters is not None and filters % groups:
+        raise ValueError(f"A kernel of shape {kernel.shape} has {filters} filters, which {groups} groups do not divide.")
+    return (x.shape[0], *_windows(x.shape[1:-1], kernel.shape[:-2], strides, padding, dilation), filters)
+
+
+def _resolved(shape: Shape, window: Any, strides: Any, padding: Padding, dilation: Any) -> Any:
+    return resolve_padding(padding, shape[1:-1], window, strides, dilation)
+
+
+def _conv_gradient(g: Tensor, out: Tensor, x: Tensor, kernel: Tensor, **attributes: Any) -> Any:
+    return (
+        conv_input_gradient(g, kernel, shape=shape_of(x), **attributes),
+        conv_kernel_gradient(x, g, shape=shape_of(kernel), **attributes),
+    )
+
+
+conv = primitive(
+    "conv",
+    shape=_conv_shape,
+    dtype=float_dtype,
+    gradient=_conv_gradient,
+    resolve=lambda x, kernel, strides, padding, dilation, groups: {
+        "strides": strides,
+        "padding": _resolved(x.shape, kernel.shape[:-2], strides, padding, dilation),
+        "dilation": dilation,
+        "groups": groups,
+    },
+    doc="Cross-correlation of (batch, *spatial, in) with a kernel (*window, in / groups, out).",
+)
+
+
+def _input_gradient_gradient(g: Tensor, out: Tensor, y: Tensor, kernel: Tensor, shape: Any, **attributes: Any) -> Any:
+    return conv(g, kernel, **attributes), conv_kernel_gradient(g, y, shape=shape_of(kernel), **attributes)
+
+
+conv_input_gradient = primitive(
+    "conv_input_gradient",
+    shape=lambda g, kernel, shape, strides, padding, dilation, groups: tuple(shape),
+    dtype=float_dtype,
+    gradient=_input_gradient_gradient,
+    resolve=lambda g, kernel, shape, strides, padding, dilation, groups: {
+        "shape": tuple(shape),
+        "strides": strides,
+        "padding": _resolved(shape, kernel.shape[:-2], strides, padding, dilation),
+        "dilation": dilation,
+        "groups": groups,
+    },
+    doc="Adjoint of conv in its input, onto an input of a given shape.",
+)
+
+
+def _kernel_gradient_gradient(g: Tensor, out: Tensor, x: Tensor, y: Tensor, shape: Any, **attributes: Any) -> Any:
+    return conv_input_gradient(y, g, shape=shape_of(x), **attributes), conv(x, g, **attributes)
+
+
+conv_kernel_gradient = primitive(
+    "conv_kernel_gradient",
+    shape=lambda x, g, shape, strides, padding, dilation, groups: tuple(shape),
+    dtype=float_dtype,
+    gradient=_kernel_gradient_gradient,
+    resolve=lambda x, g, shape, strides, padding, dilation, groups: {
+        "shape": tuple(shape),
+        "strides": strides,
+        "padding": _resolved(x.shape, shape[:-2], strides, padding, dilation),
+        "dilation": dilation,
+        "groups": groups,
+    },
+    doc="Adjoint of conv in its kernel, onto a kernel of a given shape.",
+)
+
+
+# -- pooling ------------------------------------------------------------------------------------
+
+
+def _pool_shape(x: Tensor, window: Any, strides: Any, padding: Padding) -> Shape:
+    if x.ndim != len(window) + 2:
+        raise ValueError(
+            f"Pooling over {len(window)} axes takes an input of {len(window) + 2} axes, received shape {x.shape}."
+        )
+    return (x.shape[0], *_windows(x.shape[1:-1], window, strides, padding, (1,) * len(window)), x.shape[-1])
+
+
+def _pool_resolve(*inputs: Any, window: Any, strides: Any, padding: Padding) -> dict[str, Any]:
+    x = inputs[1] if len(inputs) > 1 else inputs[0]
+    return {
+        "window": window,
+        "strides": strides,
+        "padding": _resolved(x.shape, window, strides, padding, (1,) * len(window)),
+    }
+
+
+def _window_slices(x: Tensor, window: Any, strides: Any, padding: Any, value: float) -> list[Tensor]:
+    """One strided view of the padded input for every place in the window."""
+    padded = PRIMITIVES["pad"](x, padding=((0, 0), *padding, (0, 0)), value=value)
+    places = _windows(x.shape[1:-1], window, strides, padding, (1,) * len(window))
+    views = []
+    for offset in product(*map(range, window)):
+        stops = [o + (n - 1) * s + 1 for o, n, s in zip(offset, places, strides, strict=True)]  # type: ignore[operator]
+        views.append(
+            PRIMITIVES["slice"](
+                padded, starts=(0, *offset, 0), stops=(None, *stops, None), steps=(1, *strides, 1)
+            )
+        )
+    return views
+
+
+def _max_pool(x: Tensor, window: Any, strides: Any, padding: Any) -> list[Tensor]:
+    views = _window_slices(x, window, strides, padding, float("-inf"))
+    best = views[0]
+    for view in views[1:]:
+        best = where(greater(view, best), view, best)
+    return [best]
+
+
+def _max_pool_gradient(
+    g: list[Tensor | None], out: list[Tensor], x: Tensor, window: Any, strides: Any, padding: Any
+) -> Any:
+    if g[0] is None:
+        return (None,)
+    return (max_pool_gradient(g[0], x, out[0], out[1], window=window, strides=strides, padding=padding),)
+
+
+def _max_pool_gradient_composition(
+    g: Tensor, x: Tensor, y: Tensor, residual: Tensor, window: Any, strides: Any, padding: Any
+) -> Tensor:
+    from multikeras.graph.gradients import gradients
+
+    made = gradients(_max_pool(x, window, strides, padding), [x], [g])[0]
+    if made is None:
+        raise ValueError("Pooling of an input without entries has no gradient.")
+    return made
+
+
+max_pool = primitive(
+    "max_pool",
+    shape=lambda x, window, strides, padding: [_pool_shape(x, window, strides, padding), ()],
+    dtype=lambda x, window, strides, padding: [x.dtype, "opaque"],
+    gradient=_max_pool_gradient,
+    multiple=True,
+    residuals=1,
+    composition=_max_pool,
+    resolve=_pool_resolve,
+    doc="Largest entry of each window; the first of equal ones gets the gradient.",
+)
+max_pool_gradient = primitive(
+    "max_pool_gradient",
+    shape=lambda g, x, y, residual, window, strides, padding: x.shape,
+    dtype=first_dtype,
+    gradient="composition",
+    composition=_max_pool_gradient_composition,
+    resolve=_pool_resolve,
+    doc="Gradient of max_pool, reading its residual.",
+)
+sum_pool = primitive(
+    "sum_pool",
+    shape=_pool_shape,
+    dtype=first_dtype,
+    gradient=lambda g, out, x, window, strides, padding: (
+        sum_pool_gradient(g, shape=shape_of(x), window=window, strides=strides, padding=padding),
+    ),
+    resolve=_pool_resolve,
+    doc="Sum of each window, the padding counting as 0.",
+)
+sum_pool_gradient = primitive(
+    "sum_pool_gradient",
+    shape=lambda g, shape, window, strides, padding: tuple(shape),
+    dtype=first_dtype,
+    gradient=lambda g, out, y, shape, window, strides, padding: (
+        sum_pool(g, window=window, strides=strides, padding=padding),
+    ),
+    resolve=lambda g, shape, window, strides, padding: {
+        "shape": tuple(shape),
+        "window": window,
+        "strides": strides,
+        "padding": _resolved(tuple(shape), window, strides, padding, (1,) * len(window)),
+    },
+    doc="Adjoint of sum_pool, onto an input of a given shape.",
+)

@@ -1,0 +1,345 @@
+"""Control flow as primitives: scan and cond, whose gradients are a scan and a cond again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from multikeras.contract import PRIMITIVES, is_float, primitive
+from multikeras.graph import operands
+from multikeras.graph.bodies import SubGraph, captured, inline, trace
+from multikeras.graph.context import Body
+from multikeras.graph.ops.rules import length_of, where, zeros_like
+from multikeras.graph.tensor import Parameter, Tensor
+from multikeras.graph.updates import Update, assign, settle
+
+# -- scan ---------------------------------------------------------------------------------------
+
+
+def _scan_shapes(*inputs: Tensor, body: SubGraph, num_carries: int, length: Any, **attributes: Any) -> list[Any]:
+    carries, ys = body.outputs[:num_carries], body.outputs[num_carries:]
+    return [
+        *[c.shape for c in carries],
+        *[(length, *y.shape) for y in ys],
+        *[(length, *c.shape) for c in carries],
+    ]
+
+
+def _scan_dtypes(*inputs: Tensor, body: SubGraph, num_carries: int, **attributes: Any) -> list[str]:
+    return [*[o.dtype for o in body.outputs], *[o.dtype for o in body.outputs[:num_carries]]]
+
+
+def _scan_gradient(
+    g: list[Tensor | None],
+    out: list[Tensor],
+    *inputs: Tensor,
+    body: SubGraph,
+    num_sequences: int,
+    num_carries: int,
+    length: Any,
+    reverse: bool,
+) -> list[Tensor | None]:
+    from multikeras.graph.gradients import gradients
+
+    sequences, carries = inputs[:num_sequences], inputs[num_sequences : num_sequences + num_carries]
+    invariants = inputs[num_sequences + num_carries :]
+    num_ys = len(body.outputs) - num_carries
+    before = out[num_carries + num_ys :]
+    moving = [i for i, c in enumerate(body.outputs[:num_carries]) if is_float(c.dtype)]
+    arriving = [j for j in range(num_ys) if g[num_carries + j] is not None]
+    summed = [k for k, x in enumerate(invariants) if is_float(x.dtype)]
+    sliced = [k for k, x in enumerate(sequences) if is_float(x.dtype)]
+
+    def step(iteration: Tensor, *values: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        given = list(values)
+        take = lambda n: [given.pop(0) for _ in range(n)]  # noqa: E731
+        slices, states, upstream_ys = take(num_sequences), take(num_carries), take(len(arriving))
+        upstream_carries, sums = take(len(moving)), take(len(summed))
+        results = inline(body, [iteration, *slices, *states, *invariants])
+        losses = [results[i] for i in moving] + [results[num_carries + j] for j in arriving]
+        targets = [slices[k] for k in sliced] + [states[i] for i in moving] + [invariants[k] for k in summed]
+        made = gradients(losses, targets, [*upstream_carries, *upstream_ys])
+        filled = [zeros_like(t) if d is None else d for d, t in zip(made, targets, strict=True)]
+        to_slices, rest = filled[: len(sliced)], filled[len(sliced) :]
+        to_carries, to_invariants = rest[: len(moving)], rest[len(moving) :]
+        return [*to_carries, *[s + d for s, d in zip(sums, to_invariants, strict=True)]], to_slices
+
+    starts = [zeros_like(carries[i]) if g[i] is None else g[i] for i in moving]
+    finals, stacked = scan(
+        step,
+        [*sequences, *before, *[g[num_carries + j] for j in arriving]],  # type: ignore[list-item]
+        [*starts, *[zeros_like(invariants[k]) for k in summed]],  # type: ignore[list-item]
+        length=length,
+        reverse=not reverse,
+        label="gradient of the " + body.scope.label,
+    )
+    result: list[Tensor | None] = [None] * len(inputs)
+    for k, d in zip(sliced, stacked, strict=True):
+        result[k] = d
+    for i, d in zip(moving, finals, strict=False):
+        result[num_sequences + i] = d
+    for k, d in zip(summed, finals[len(moving) :], strict=True):
+        result[num_sequences + num_carries + k] = d
+    return result
+
+
+scan_ = primitive(
+    "scan",
+    shape=_scan_shapes,
+    dtype=_scan_dtypes,
+    gradient=_scan_gradient,
+    multiple=True,
+    residuals=-1,
+    bodies=("body",),
+    doc="Runs a body over axis 0 of sequences: final carries, then what each step gave, stacked.",
+)
+
+
+def scan(
+    step: Callable[..., tuple[Sequence[Tensor], Sequence[Tensor]]],
+    sequences: Sequence[Tensor],
+    carries: Sequence[Tensor],
+    length: Any = None,
+    reverse: bool = False,
+    label: str = "step function",
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Runs `step(iteration, *slices, *carries) -> (new carries, ys)` over axis 0 of the sequences.
+
+    Args:
+        step: Called once, to trace the body.
+        sequences: Tensors of equal first length.
+        carries: Values before the first step; shapes and types stay the same.
+        length: Number of steps, an int or an integer scalar tensor; that of the sequences if None.
+        reverse: Whether the last slice comes first; entry i of a result belongs to slice i always.
+        label: Names the step in messages.
+
+    Returns:
+        The final carries, and the ys stacked on a new first axis.
+
+    Raises:
+        ValueError: If a carry changes its shape or type.
+    """
+    if length is None:
+        if not sequences:
+            raise ValueError(f"The {label} has no sequences: a number of steps is needed.")
+        length = length_of(sequences[0], 0)
+    counts: list[int] = []
+
+    def parameters(scope: Body) -> list[Tensor]:
+        scope.iteration = Parameter((), "int32", "iteration")
+        slices = [Parameter(s.shape[1:], s.dtype) for s in sequences]
+        return [scope.iteration, *slices, *[Parameter(c.shape, c.dtype) for c in carries]]
+
+    def function(*values: Tensor) -> list[Tensor]:
+        new, ys = step(*values)
+        counts.append(len(ys))
+        return [*new, *ys]
+
+    scope, bound, outputs = trace(label, function, parameters)
+    states = bound[1 + len(sequences) :]
+    for before, after in zip(states, outputs, strict=False):
+        if after.dtype != before.dtype or len(after.shape) != len(before.shape):
+            raise ValueError(
+                f"The {label} got a state of shape {before.shape} and type {before.dtype} and returned one of shape "
+                f"{after.shape} and type {after.dtype}: a state keeps both. Cast or reshape what it returns."
+            )
+    ys = outputs[len(states) :]
+    changed, settled = settle(scope.updates)
+    all_carries = [*carries, *changed]
+    bindings = [*bound, *changed]
+    results = [*outputs[: len(states)], *settled, *ys]
+    outer = captured(scope, results, bindings)
+    made = scan_(
+        *sequences,
+        *all_carries,
+        *outer,
+        body=SubGraph([*bindings, *outer], results, scope),
+        num_sequences=len(sequences),
+        num_carries=len(all_carries),
+        length=length,
+        reverse=reverse,
+    )
+    finals, stacked = made[: len(states)], made[len(all_carries) : len(all_carries) + len(ys)]
+    effects = [assign(v, made[len(states) + i]) for i, v in enumerate(changed)]
+    return with_effects(finals, effects), with_effects(stacked, effects)
+
+
+# -- cond ---------------------------------------------------------------------------------------
+
+
+def _cond_shapes(predicate: Tensor, *operands: Tensor, then_body: SubGraph, else_body: SubGraph) -> list[Any]:
+    return [
+        tuple(a if a == b else None for a, b in zip(x.shape, y.shape, strict=True))
+        for x, y in zip(then_body.outputs, else_body.outputs, strict=True)
+    ]
+
+
+def _cond_gradient(
+    g: list[Tensor | None],
+    out: list[Tensor],
+    predicate: Tensor,
+    *inputs: Tensor,
+    then_body: SubGraph,
+    else_body: SubGraph,
+) -> list[Tensor | None]:
+    from multikeras.graph.gradients import gradients
+
+    arriving = [i for i, d in enumerate(g) if d is not None]
+    targets = [k for k, x in enumerate(inputs) if is_float(x.dtype)]
+
+    def branch(graph: SubGraph) -> Callable[[], list[Tensor]]:
+        def build() -> list[Tensor]:
+            results = inline(graph, inputs)
+            wanted = [inputs[k] for k in targets]
+            made = gradients([results[i] for i in arriving], wanted, [g[i] for i in arriving])
+            return [zeros_like(x) if d is None else d for d, x in zip(made, wanted, strict=True)]
+
+        return build
+
+    made = cond(predicate, branch(then_body), branch(else_body), "gradient of " + then_body.scope.label)
+    result: list[Tensor | None] = [None] * (1 + len(inputs))
+    for k, d in zip(targets, made, strict=True):
+        result[1 + k] = d
+    return result
+
+
+cond_ = primitive(
+    "cond",
+    shape=_cond_shapes,
+    dtype=lambda predicate, *operands, then_body, else_body: [o.dtype for o in then_body.outputs],
+    gradient=_cond_gradient,
+    multiple=True,
+    bodies=("then_body", "else_body"),
+    doc="The results of one of two bodies; only that one runs.",
+)
+
+
+def cond(
+    predicate: Tensor,
+    then_function: Callable[[], Sequence[Tensor]],
+    else_function: Callable[[], Sequence[Tensor]],
+    label: str = "branch of K.switch",
+) -> list[Tensor]:
+    """The results of one of two functions without arguments, chosen by a bool scalar.
+
+    Raises:
+        ValueError: If the two return different numbers of tensors, or other shapes or types.
+    """
+    then_scope, _, then_results = trace(label, lambda: then_function(), lambda scope: [])
+    else_scope, _, else_results = trace(label, lambda: else_function(), lambda scope: [])
+    if [(len(t.shape), t.dtype) for t in then_results] != [(len(t.shape), t.dtype) for t in else_results]:
+        raise ValueError(
+            "The two branches must return tensors of equal rank and type, received "
+            f"{[(t.shape, t.dtype) for t in then_results]} and {[(t.shape, t.dtype) for t in else_results]}."
+        )
+    then_variables, then_settled = settle(then_scope.updates)
+    else_variables, else_settled = settle(else_scope.updates)
+    variables = list(dict.fromkeys([*then_variables, *else_variables]))
+    # A variable that only one branch updates keeps its value in the other.
+    then_new = dict(zip(then_variables, then_settled, strict=True))
+    else_new = dict(zip(else_variables, else_settled, strict=True))
+    then_outputs = [*then_results, *[then_new.get(v, v) for v in variables]]
+    else_outputs = [*else_results, *[else_new.get(v, v) for v in variables]]
+    outer = list(dict.fromkeys([*captured(then_scope, then_outputs, []), *captured(else_scope, else_outputs, [])]))
+    made = cond_(
+        predicate,
+        *outer,
+        then_body=SubGraph(outer, then_outputs, then_scope),
+        else_body=SubGraph(outer, else_outputs, else_scope),
+    )
+    effects = [assign(v, made[len(then_results) + i]) for i, v in enumerate(variables)]
+    return with_effects(made[: len(then_results)], effects)
+
+
+# -- effects and doors --------------------------------------------------------------------------
+
+after = primitive(
+    "after",
+    shape=lambda x, *effects: x.shape,
+    dtype=lambda x, *effects: x.dtype,
+    gradient=lambda g, out, x, *effects: (g, *[None] * len(effects)),
+    effect=True,
+    doc="The same value; a program that computes it also makes the given updates.",
+)
+
+
+def with_effects(tensors: Sequence[Tensor], effects: Sequence[Update]) -> list[Tensor]:
+    """The tensors, each bringing the given updates into every program that computes it."""
+    if not effects:
+        return list(tensors)
+    return [after(t, *effects) for t in tensors]
+
+
+host_select = primitive(
+    "host_select",
+    shape=lambda predicate, x, y: tuple(a if a == b else None for a, b in zip(x.shape, y.shape, strict=True)),
+    dtype=lambda predicate, x, y: operands_dtype(x, y),
+    gradient=lambda g, out, predicate, x, y: (
+        None,
+        host_select(predicate, g, zeros_like(g)),
+        host_select(predicate, zeros_like(g), g),
+    ),
+    composition=lambda predicate, x, y: where(predicate, x, y),
+    doc="One of two tensors by a condition known when a program is specialised; the other is not computed.",
+)
+
+
+def operands_dtype(x: Tensor, y: Tensor) -> str:
+    """The common type of two branches."""
+    if x.dtype != y.dtype:
+        raise ValueError(f"The two tensors have different types: {x.dtype} and {y.dtype}. Use K.cast.")
+    return x.dtype
+
+
+print_value = primitive(
+    "print_value",
+    shape=lambda x, message: x.shape,
+    dtype=lambda x, message: x.dtype,
+    gradient=lambda g, out, x, message: (g,),
+    effect=True,
+    doc="The same value; it is printed each time it is computed.",
+)
+
+
+def _host_call_gradient(g: list[Tensor | None], out: list[Tensor], *inputs: Tensor, gradient: Any, **rest: Any) -> Any:
+    if gradient is None:
+        raise ValueError(
+            "K.numpy_function has no gradient: pass gradient=, a function (g, out, *inputs) that builds it of K "
+            "functions, or stop it by K.stop_gradient."
+        )
+    arrived = [zeros_like(o) if d is None else d for d, o in zip(g, out, strict=True)]
+    made = gradient(arrived[0], out[0], *inputs)
+    return made if isinstance(made, (list, tuple)) else [made]
+
+
+host_call = primitive(
+    "host_call",
+    shape=lambda *inputs, function, outputs, gradient: [tuple(shape) for shape, dtype in outputs],
+    dtype=lambda *inputs, function, outputs, gradient: [dtype for shape, dtype in outputs],
+    gradient=_host_call_gradient,
+    multiple=True,
+    keep=True,
+    doc="A Python function of NumPy arrays, called on the host at every run.",
+)
+custom = primitive(
+    "custom_gradient",
+    shape=lambda x, *arguments, rule: x.shape,
+    dtype=lambda x, *arguments, rule: x.dtype,
+    gradient=lambda g, out, x, *arguments, rule: (None, *rule(g)),
+    composition=lambda x, *arguments, rule: PRIMITIVES["identity"](x),
+    doc="The value of x, with a gradient for the arguments that the user gives.",
+)
+
+__all__ = [
+    "after",
+    "cond",
+    "cond_",
+    "custom",
+    "host_call",
+    "host_select",
+    "operands",
+    "print_value",
+    "scan",
+    "scan_",
+    "with_effects",
+]
