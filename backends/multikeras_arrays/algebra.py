@@ -9,14 +9,13 @@ from math import prod
 from typing import Any
 
 from multikeras.contract import Array, Kernel
+from multikeras_arrays.half import in_float32
 
 
 def algebra_kernels(xp: Any) -> dict[str, Kernel]:
     """Kernels of the algebraic primitives over the array module `xp`."""
 
     def matmul(x: Array, y: Array) -> Array:
-        if x.dtype.char == "e":
-            return matmul(x.astype("float32"), y.astype("float32")).astype("float16")
         if y.ndim == 2 and x.ndim > 2:
             # One large product instead of one a batch entry.
             rows = x.reshape((prod(x.shape[:-1]), x.shape[-1]))
@@ -44,4 +43,4 @@ def algebra_kernels(xp: Any) -> dict[str, Kernel]:
         y -= xp.log(xp.sum(xp.exp(y), axis=-1, keepdims=True))
         return y.astype(x.dtype, copy=False)
 
-    return {"matmul": matmul, "softmax": softmax, "log_softmax": log_softmax}
+    return {"matmul": in_float32(matmul), "softmax": softmax, "log_softmax": log_softmax}
