@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -52,17 +53,19 @@ def bench(
         raise click.UsageError("--steps and --epochs say the same thing. Give one of them.")
     if plot_path and importlib.util.find_spec("matplotlib") is None:
         raise click.UsageError("--plot needs matplotlib: pip install matplotlib")
-    if epochs:
-        steps = epochs * _batches_an_epoch(batch_size)
-    steps = steps or DEFAULT_STEPS
-    options = {"model": model, "steps": steps, "batch_size": batch_size, "seed": seed}
     chosen = _chosen(names)
     console = Console()
     results: dict[str, dict[str, Any]] = {}
-    with _progress(console) as progress:
+    with tempfile.TemporaryDirectory(prefix="multikeras-bench-") as directory, _progress(console) as progress:
+        data = Path(directory) / "digits.npz"
+        samples = _save_digits(data)
+        if epochs:
+            steps = epochs * max(1, samples // batch_size)
+        steps = steps or DEFAULT_STEPS
+        options = {"model": model, "steps": steps, "batch_size": batch_size, "seed": seed}
         for name in chosen:
             task = progress.add_task(f"{name}: starting", total=steps)
-            results[name] = _run(name, options, progress, task)
+            results[name] = _run(name, options | {"data": str(data)}, progress, task)
     finished = {name: result for name, result in results.items() if "losses" in result}
     compare(finished)
     console.print(_table(results, options))
@@ -93,11 +96,16 @@ def compare(results: dict[str, dict[str, Any]]) -> None:
         result["loss_difference"] = max(abs(loss - other) / max(abs(other), 1e-12) for loss, other in pairs)
 
 
-def _batches_an_epoch(batch_size: int) -> int:
+def _save_digits(path: Path) -> int:
+    """Puts the digits where the workers read them; gives the number of training samples."""
     from multikeras.datasets import digits
 
-    (x_train, _), _ = digits.load_data()
-    return max(1, len(x_train) // batch_size)
+    try:
+        (x_train, y_train), (x_test, y_test) = digits.load_data()
+    except ImportError as error:
+        raise click.ClickException(str(error)) from error
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return len(x_train)
 
 
 def _chosen(names: str | None) -> list[str]:
