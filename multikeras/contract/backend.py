@@ -59,6 +59,14 @@ class Backend:
         """An array that shares memory with nothing, from a NumPy array or an array of this backend."""
         raise NotImplementedError(f"{type(self).__name__}.own is not defined.")
 
+    def constant(self, value: np.ndarray, dtype: str) -> Any:
+        """A fixed operand of programs, such as the 0.5 of a formula; kernels take it as an array."""
+        return self.own(value, dtype)
+
+    def copy(self, array: Array) -> Array:
+        """An array of equal value that shares memory with nothing."""
+        raise NotImplementedError(f"{type(self).__name__}.copy is not defined.")
+
     def to_numpy(self, array: Array) -> np.ndarray:
         """The value as a NumPy array, which may share memory with `array`; waits for the device."""
         raise NotImplementedError(f"{type(self).__name__}.to_numpy is not defined.")

@@ -92,7 +92,7 @@ class Tensor(Operators):
         self.on_host = False
         self.serial = next(_serial)
         self.body = context.body
-        self.origin = capture(context.layer)
+        self.origin = context.origin or capture(context.layer)
         self._name = name
 
     @property

@@ -1,0 +1,82 @@
+"""The value of a tensor that needs no placeholder: `K.eval`, `np.asarray(tensor)`, initial values.
+
+Such a program runs once, so it is interpreted and not compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from multikeras import registry
+from multikeras.contract import Backend
+from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Variable, set_evaluator
+from multikeras.graph.updates import Update
+from multikeras.programs import settings, storage
+from multikeras.programs.program import Program
+from multikeras.programs.specialise import specialise
+
+
+def evaluate(tensors: Sequence[Tensor], backend: Backend | None = None) -> list[np.ndarray]:
+    """Values of tensors as NumPy arrays of the caller's own, computed in one run."""
+    backend = backend or registry.current()
+    made = specialise(tensors, [], {}, settings.values(settings.default_phase()), backend)
+    program = Program(made, backend, [], compiled=False)
+    return [np.array(backend.to_numpy(array)) for array in program.run([])]
+
+
+def value(tensor: Tensor) -> np.ndarray:
+    """The value of one tensor."""
+    if isinstance(tensor, Variable):
+        return storage.read(tensor)
+    if isinstance(tensor, Constant):
+        return np.array(tensor.value)
+    if isinstance(tensor, ValueTensor):
+        return np.array(tensor.to_host(tensor.array))
+    return evaluate([tensor])[0]
+
+
+def protocol_value(tensor: Tensor) -> np.ndarray:
+    """The value for `np.asarray(tensor)`, `float(tensor)`: refused where computing it would store."""
+    update = _effect(tensor)
+    if update is not None:
+        raise TypeError(
+            f"The value of {tensor!r} was asked for, and computing it would store into {update.variable.name!r}. "
+            "Use K.eval, or a function, which are the calls that store."
+        )
+    return value(tensor)
+
+
+def _effect(tensor: Tensor) -> Update | None:
+    seen = {tensor}
+    stack = [tensor]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Update):
+            return node
+        for x in node.inputs:
+            if x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return None
+
+
+def initial_value(tensor: Tensor) -> np.ndarray:
+    """The value of an initial expression, by NumPy whatever the backend: equal bits everywhere."""
+    host = registry.host()
+    made = specialise([tensor], [], {}, settings.values(settings.default_phase()), host)
+    program = Program(made, host, [], compiled=False)
+    before = {key: key.runs for key in program.keys}
+    for key in program.keys:
+        assert isinstance(key, RandomKey)
+        key.runs = 0
+    try:
+        (result,) = program.run([])
+    finally:
+        for key, runs in before.items():
+            key.runs = runs
+    return np.array(host.to_numpy(result))
+
+
+set_evaluator(protocol_value)

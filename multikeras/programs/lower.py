@@ -1,0 +1,352 @@
+"""From a specialised graph to a straight line of kernel calls, and to Python source.
+
+A line is one operation; values live in registers that are used again once their value is dead.
+Nested expressions are never written, since Python's compiler limits their depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from multikeras.contract import Backend
+from multikeras.graph.bodies import SubGraph
+from multikeras.graph.build import ITEM
+from multikeras.graph.origin import Origin
+from multikeras.graph.tensor import Constant, Tensor, Variable
+from multikeras.programs.specialise import Argument
+
+#: Longer programs are generated in pieces of this many statements, since the time that Python
+#: takes to compile a function grows faster than its length.
+CHUNK = 5000
+
+#: Primitives whose kernels may return a view of an input.
+VIEWS = frozenset({"reshape", "transpose", "slice", "broadcast_to", "identity", "split", "flip", "item", "cast", "pad"})
+
+#: Attributes that describe a primitive to the graph and not to its kernel.
+_GRAPH_ONLY = {"host_call": ("gradient",)}
+
+
+@dataclass
+class Line:
+    """The computation of one tensor.
+
+    Attributes:
+        tensor: What is computed.
+        kernel: The function to call; None picks an entry of a tuple.
+        attributes: Its keyword arguments, bodies as callables.
+        origin: Where the user's code made it.
+        dead: Inputs that nobody reads after it.
+    """
+
+    tensor: Tensor
+    kernel: Callable[..., Any] | None
+    attributes: dict[str, Any]
+    origin: Origin | None
+    dead: list[Tensor] = field(default_factory=list)
+
+
+@dataclass
+class Straight:
+    """A straight line: arguments, lines and results, all as specialised tensors."""
+
+    arguments: list[Argument]
+    lines: list[Line]
+    results: list[Tensor]
+
+
+def straighten(
+    results: Sequence[Tensor],
+    backend: Backend,
+    stores: dict[Variable, Tensor] | None = None,
+    arguments: Sequence[Argument] = (),
+    kept: Sequence[Tensor] = (),
+) -> Straight:
+    """Orders a specialised graph, leaves out what nobody reads, and finds where values die.
+
+    Args:
+        results: The tensors to be returned, stores included.
+        backend: Whose kernels are called.
+        stores: New values by variable, for kernels that may work in place.
+        arguments: Arguments that come first, used or not.
+        kept: Tensors whose value outlives the program; in-place kernels leave them alone.
+    """
+    live = _live(results)
+    order = sorted(live, key=lambda t: t.serial)
+    leaves = [t for t in order if isinstance(t, Argument)]
+    given = set(arguments)
+    read_items = _items_read(order)
+    lines = [_line(t, backend, read_items) for t in order if t.primitive is not None]
+    _mark_deaths(lines, results)
+    if stores and backend.in_place:
+        _allow_in_place(lines, stores, set(kept))
+    return Straight([*arguments, *[t for t in leaves if t not in given]], lines, list(results))
+
+
+def _live(results: Sequence[Tensor]) -> set[Tensor]:
+    seen = set(results)
+    stack = list(seen)
+    while stack:
+        for x in stack.pop().inputs:
+            if x is not None and x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return seen
+
+
+def _items_read(order: Sequence[Tensor]) -> dict[Tensor, set[int]]:
+    read: dict[Tensor, set[int]] = {}
+    for tensor in order:
+        if tensor.primitive is ITEM:
+            read.setdefault(tensor.inputs[0], set()).add(tensor.attributes["index"])
+    return read
+
+
+def _line(tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]]) -> Line:
+    primitive = tensor.primitive
+    assert primitive is not None
+    if primitive is ITEM:
+        return Line(tensor, None, tensor.attributes, tensor.origin)
+    hidden = _GRAPH_ONLY.get(primitive.name, ())
+    attributes = {name: value for name, value in tensor.attributes.items() if name not in hidden}
+    if primitive.residuals:
+        total = len(tensor.shape)
+        count = primitive.residuals if primitive.residuals > 0 else attributes["num_carries"]
+        attributes["residuals"] = any(i >= total - count for i in read_items.get(tensor, ()))
+    if primitive.name == "scan":
+        body = attributes["body"]
+        ys = body.outputs[attributes["num_carries"] :]
+        attributes["outputs"] = tuple((y.shape, y.dtype) for y in ys)
+    for name in primitive.bodies:
+        attributes[name] = body_function(attributes[name], backend)
+    if primitive.in_place:
+        attributes["in_place"] = False
+    kernel = backend.kernels.get(primitive.name) or primitive.kernels[backend.name]
+    return Line(tensor, kernel, attributes, tensor.origin)
+
+
+def body_function(graph: SubGraph, backend: Backend) -> Callable[..., tuple[Any, ...]]:
+    """A body as a function from arrays to a tuple of arrays."""
+    straight = straighten(graph.outputs, backend, arguments=graph.bindings)  # type: ignore[arg-type]
+    return Source(straight, backend).function()
+
+
+def _mark_deaths(lines: list[Line], results: Sequence[Tensor]) -> None:
+    needed = set(results)
+    for line in reversed(lines):
+        for x in dict.fromkeys(line.tensor.inputs):
+            if x not in needed:
+                needed.add(x)
+                if x.primitive is not None:
+                    line.dead.append(x)
+
+
+def _allow_in_place(lines: list[Line], stores: dict[Variable, Tensor], kept: set[Tensor]) -> None:
+    """Lets a fused optimizer step write into variables that nobody reads after it."""
+    last_read: dict[Tensor, int] = {}
+    for position, line in enumerate(lines):
+        for x in line.tensor.inputs:
+            last_read[x] = position
+    for position, line in enumerate(lines):
+        primitive = line.tensor.primitive
+        assert primitive is not None
+        if not primitive.in_place:
+            continue
+        items = {
+            later.tensor.attributes["index"]: later.tensor
+            for later in lines[position:]
+            if later.kernel is None and later.tensor.inputs[0] is line.tensor
+        }
+        overwritten = _written_inputs(line.tensor)
+        line.attributes["in_place"] = all(
+            isinstance(x, Argument)
+            and isinstance(x.source, Variable)
+            and x.source in stores
+            and stores[x.source] is items.get(index)
+            and last_read[x] == position
+            and x not in kept
+            for index, x in enumerate(overwritten)
+        )
+
+
+def _written_inputs(tensor: Tensor) -> list[Tensor]:
+    """Inputs of an optimizer step that its results replace: parameters, then slots."""
+    results = len(tensor.shape)
+    inputs = tensor.inputs
+    for scalars in (2, 3, 4):
+        for kinds in (3, 4):
+            count, rest = divmod(len(inputs) - scalars, kinds)
+            if not rest and results == count * (kinds - 1):
+                name = tensor.primitive.name if tensor.primitive is not None else ""
+                if (name, scalars, kinds) in _LAYOUTS:
+                    return [*inputs[scalars : scalars + count], *inputs[scalars + 2 * count :]]
+    return [tensor]
+
+
+_LAYOUTS = {("sgd_update", 2, 3), ("rmsprop_update", 3, 3), ("adam_update", 4, 4)}
+
+
+class Source:
+    """Python source for a straight line, and the names that it uses."""
+
+    def __init__(self, straight: Straight, backend: Backend) -> None:
+        self.straight = straight
+        self.backend = backend
+        self.names: dict[str, Any] = {}
+        self.key: list[Any] = []
+        self._constants: dict[Tensor, str] = {}
+        self._kernels: dict[int, str] = {}
+
+    def function(self) -> Callable[..., tuple[Any, ...]]:
+        """The generated function, from arrays to a tuple of arrays."""
+        text = self.text()
+        namespace = dict(self.names)
+        exec(compile(text, "<multikeras program>", "exec"), namespace)
+        made: Callable[..., tuple[Any, ...]] = namespace["program"]
+        return made
+
+    def text(self) -> str:
+        """The source; afterwards `names` holds what it refers to and `key` what tells it from others."""
+        registers = {t: f"a{i}" for i, t in enumerate(self.straight.arguments)}
+        arguments = ", ".join(registers.values())
+        free: list[str] = []
+        count = 0
+        body: list[str] = []
+        for line in self.straight.lines:
+            released = [registers[x] for x in line.dead]
+            if released:
+                target = released[0]
+            elif free:
+                target = free.pop()
+            else:
+                target, count = f"r{count}", count + 1
+            body.append(f"{target} = {self._expression(line, registers)}")
+            for register in released[1:]:
+                body.append(f"del {register}")
+                free.append(register)
+            registers[line.tensor] = target
+        results = "".join(f"{self._operand(t, registers)}, " for t in self.straight.results)
+        if len(body) <= CHUNK:
+            lines = [f"def program({arguments}):", *[f"    {s}" for s in body], f"    return ({results})"]
+            return "\n".join(lines) + "\n"
+        return _in_chunks(arguments, body, results)
+
+    def _expression(self, line: Line, registers: dict[Tensor, str]) -> str:
+        if line.kernel is None:
+            return f"{registers[line.tensor.inputs[0]]}[{self._item_index(line)}]"
+        operands = [self._operand(x, registers) for x in line.tensor.inputs]
+        keywords = [f"{name}={self._literal(value)}" for name, value in line.attributes.items()]
+        return f"{self._kernel(line)}({', '.join([*operands, *keywords])})"
+
+    def _item_index(self, line: Line) -> int:
+        index: int = line.tensor.attributes["index"]
+        return index
+
+    def _kernel(self, line: Line) -> str:
+        name = self._kernels.get(id(line.kernel))
+        if name is None:
+            assert line.tensor.primitive is not None
+            name = f"k{len(self._kernels)}_{line.tensor.primitive.name.replace('.', '_')}"
+            self._kernels[id(line.kernel)] = name
+            self._bind(name, line.kernel, line.kernel)
+        return name
+
+    def _operand(self, tensor: Tensor, registers: dict[Tensor, str]) -> str:
+        if tensor is None:
+            return "None"
+        name = registers.get(tensor) or self._constants.get(tensor)
+        if name is None:
+            assert isinstance(tensor, Constant)
+            name = self._constants[tensor] = f"c{len(self._constants)}"
+            value = constant_array(tensor, self.backend)
+            self._bind(name, value, (tensor.dtype, tensor.value.shape, tensor.value.tobytes()))
+        return name
+
+    def _literal(self, value: Any) -> str:
+        if _is_plain(value):
+            return repr(value)
+        name = f"v{len(self.names)}"
+        self._bind(name, value, value)
+        return name
+
+    def _bind(self, name: str, value: Any, key: Any) -> None:
+        self.names[name] = value
+        self.key.append((name, key))
+
+
+def constant_array(tensor: Constant, backend: Backend) -> Any:
+    """A constant as an array of the backend, made once."""
+    array = tensor.copies.get(backend.name)
+    if array is None:
+        with backend.scope():
+            array = backend.constant(tensor.value, tensor.dtype)
+        tensor.copies[backend.name] = array
+    return array
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, float):
+        return isfinite(value)
+    return value is None or type(value) in (int, str, bool)
+
+
+def _in_chunks(arguments: str, body: list[str], results: str) -> str:
+    """A long program as functions that share a dictionary of registers."""
+    text = []
+    pieces = [body[i : i + CHUNK] for i in range(0, len(body), CHUNK)]
+    state: list[str] = [name for name in arguments.split(", ") if name]
+    for number, piece in enumerate(pieces):
+        text.append(f"def piece{number}({', '.join(state)}):")
+        text.extend(f"    {statement}" for statement in piece)
+        for statement in piece:
+            if statement.startswith("del "):
+                state = [s for s in state if s != statement[4:]]
+            else:
+                target = statement.partition(" = ")[0]
+                if target not in state:
+                    state = [*state, target]
+        if number + 1 < len(pieces):
+            text.append(f"    return ({', '.join(state)},)")
+        else:
+            text.append(f"    return ({results})")
+    text.append(f"def program({arguments}):")
+    text.append("    state = ({0},)".format(arguments) if arguments else "    state = ()")
+    text.extend(f"    state = piece{number}(*state)" for number in range(len(pieces)))
+    text.append("    return state")
+    return "\n".join(text) + "\n"
+
+
+def interpret(straight: Straight, backend: Backend, values: Sequence[Any]) -> list[Any]:
+    """Runs a straight line once, without generating anything.
+
+    Args:
+        straight: What to run.
+        backend: Whose constants are used.
+        values: Arrays for its arguments, in order.
+    """
+    held: dict[Any, Any] = dict(zip(straight.arguments, values, strict=True))
+
+    def operand(tensor: Tensor) -> Any:
+        if tensor is None:
+            return None
+        if tensor in held:
+            return held[tensor]
+        assert isinstance(tensor, Constant)
+        return constant_array(tensor, backend)
+
+    for line in straight.lines:
+        tensor = line.tensor
+        if line.kernel is None:
+            held[tensor] = held[tensor.inputs[0]][tensor.attributes["index"]]
+        else:
+            held[tensor] = line.kernel(*[operand(x) for x in tensor.inputs], **line.attributes)
+        for x in line.dead:
+            held.pop(x, None)
+    return [operand(t) for t in straight.results]
+
+
+__all__ = ["CHUNK", "VIEWS", "Line", "Source", "Straight", "body_function", "constant_array", "interpret", "straighten"]

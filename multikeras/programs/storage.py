@@ -1,0 +1,91 @@
+"""Where variables keep their values, and how these move between backends.
+
+Every variable owns its array alone: what enters is copied, and what leaves is a copy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from multikeras import registry
+from multikeras.contract import Backend
+from multikeras.graph.tensor import Tensor, Variable
+
+#: How often a variable moved from one backend to another.
+moves = 0
+
+
+def array_of(variable: Variable, backend: Backend) -> Any:
+    """The array that holds the value, on this backend; moves it there if it is elsewhere."""
+    if variable.home == backend.name:
+        return variable.array
+    return _bring(variable, backend)
+
+
+def _bring(variable: Variable, backend: Backend) -> Any:
+    global moves
+    with variable.lock:
+        if variable.home == backend.name:
+            return variable.array
+        if variable.dtype not in backend.dtypes:
+            raise TypeError(
+                f"The backend {backend.name!r} has no type {variable.dtype}, which variable {variable.name!r} has. "
+                f"It has {', '.join(sorted(backend.dtypes))}."
+            )
+        value = _host_value(variable)
+        with backend.scope():
+            array = backend.own(value, variable.dtype)
+        if variable.home is not None:
+            moves += 1
+        variable.array, variable.home, variable.initial = array, backend.name, None
+        return array
+
+
+def _host_value(variable: Variable) -> np.ndarray:
+    if variable.home is not None:
+        return registry.load(variable.home).to_numpy(variable.array)
+    initial = variable.initial
+    if isinstance(initial, Tensor):
+        from multikeras.programs.evaluate import initial_value
+
+        initial = initial_value(initial)
+    value = np.asarray(initial)
+    if value.shape != variable.shape:
+        raise ValueError(
+            f"The initial value of variable {variable.name!r} has shape {value.shape}, expected {variable.shape}."
+        )
+    return value
+
+
+def read(variable: Variable) -> np.ndarray:
+    """The value as a NumPy array of the caller's own."""
+    if variable.home is None:
+        backend = registry.current()
+        array_of(variable, backend)
+    assert variable.home is not None
+    backend = registry.load(variable.home)
+    value = backend.to_numpy(variable.array)
+    return np.array(value)
+
+
+def write(variable: Variable, value: Any) -> None:
+    """Stores a value, which is copied and cast.
+
+    Raises:
+        ValueError: If it has another shape; the variable keeps its value.
+    """
+    array = np.asarray(value)
+    if array.shape != variable.shape:
+        raise ValueError(
+            f"Variable {variable.name!r} has shape {variable.shape}; a value of shape {array.shape} cannot be stored "
+            "in it."
+        )
+    backend = registry.current() if variable.home is None else registry.load(variable.home)
+    if variable.dtype not in backend.dtypes:
+        raise TypeError(f"The backend {backend.name!r} has no type {variable.dtype} (variable {variable.name!r}).")
+    with backend.scope():
+        owned = backend.own(array, variable.dtype)
+    with variable.lock:
+        variable.array, variable.home, variable.initial = owned, backend.name, None
