@@ -11,6 +11,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$each" -c '$(USABLE)' >/dev/null 2>&1 && { echo "$$each"; break; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+EDITABLE := $(PIP) --no-build-isolation --editable .
 
 # A stamp is written when a set-up has finished, so that the next run need not look again.
 BASE := $(VENV)/.base-is-there
@@ -43,30 +44,31 @@ $(BASE): pyproject.toml $(wildcard backends/*/__init__.py)
 	@echo "Setting up $(VENV) (downloads only the first time)"
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(PIP) 'setuptools>=77' wheel
-	$(PIP) --no-build-isolation --editable .
+	$(EDITABLE)
 	touch $@
 
-# A backend that cannot be installed on this machine is named, and the others go on without it.
-# CuPy is asked for where there is an NVIDIA driver, for the CUDA version that the driver names.
+# A backend that cannot be installed on this machine is named, and the others go on without it; the
+# stamp is then left out, so that the next run tries again. CuPy is asked for where there is an
+# NVIDIA driver, for the CUDA version that the driver names.
 $(BACKENDS): $(BASE) constraints.txt
-	$(PIP) 'jax>=0.7' || echo "JAX cannot be installed here: going on without it."
-	$(PIP) 'torch>=2.6' || echo "PyTorch cannot be installed here: going on without it."
-	@cuda=$$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*/\1/p'); \
-	if [ "$${cuda:-0}" -ge 12 ]; then \
-		[ "$$cuda" -gt 13 ] && cuda=13; \
-		echo "$(PIP) cupy-cuda$${cuda}x"; \
-		$(PIP) "cupy-cuda$${cuda}x[ctk]>=13" || echo "CuPy cannot be installed here: going on without it."; \
-	fi
-	touch $@
+	@failed=; extras="jax torch"; \
+	cuda=$$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*/\1/p'); \
+	if [ "$${cuda:-0}" -ge 13 ]; then extras="$$extras cupy-cuda13x"; \
+	elif [ "$${cuda:-0}" -ge 12 ]; then extras="$$extras cupy-cuda12x"; fi; \
+	for extra in $$extras; do \
+		echo "$(EDITABLE)[$$extra]"; \
+		$(EDITABLE)"[$$extra]" || { failed=1; echo "$$extra cannot be installed here: going on without it."; }; \
+	done; \
+	test -n "$$failed" || touch $@
 
 $(TEST): $(BASE) constraints.txt
-	$(PIP) --no-build-isolation --editable '.[test]'
+	$(EDITABLE)'[test]'
 	touch $@
 
 $(LINT): $(BASE) constraints.txt
-	$(PIP) --no-build-isolation --editable '.[lint]'
+	$(EDITABLE)'[lint]'
 	touch $@
 
 $(PLOT): $(BASE) constraints.txt
-	$(PIP) --no-build-isolation --editable '.[plot,data]'
+	$(EDITABLE)'[plot,data]'
 	touch $@

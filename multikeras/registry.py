@@ -274,7 +274,12 @@ def use_backend(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _switch(before)
+        with _state.lock:
+            try:
+                _ask_hooks(before)
+            finally:
+                # Whatever a hook says, what was set for a block ends with it.
+                _settle(before)
 
 
 def set_device(text: str) -> None:
@@ -301,13 +306,22 @@ def set_device(text: str) -> None:
 def _switch(choice: BackendChoice) -> None:
     resolve(choice)
     with _state.lock:
-        old = current_name()
-        if choice.name != old:
-            for hook in on_switch:
-                hook(old, choice.name)
-            _state.current = None
-        _state.choice = choice
-        config.choose_backend(choice)
+        _ask_hooks(choice)
+        _settle(choice)
+
+
+def _ask_hooks(choice: BackendChoice) -> None:
+    old = current_name()
+    if choice.name != old:
+        for hook in on_switch:
+            hook(old, choice.name)
+
+
+def _settle(choice: BackendChoice) -> None:
+    if choice.name != current_name():
+        _state.current = None
+    _state.choice = choice
+    config.choose_backend(choice)
 
 
 def _current_choice() -> BackendChoice:

@@ -105,6 +105,10 @@ def test_hooks_hear_of_a_switch_and_may_refuse(small: str, monkeypatch: pytest.M
     with pytest.raises(RuntimeError, match="a program runs"):
         registry.set_backend(small)
     assert registry.current_name() == before
+    del heard[1:]
+    with pytest.raises(RuntimeError, match="a program runs"), registry.use_backend(small):
+        pass
+    assert registry.current_name() == before
 
 
 def test_choice_is_of_the_process(small: str) -> None:
