@@ -1,0 +1,155 @@
+"""The JAX backend: arrays in and out, the scope of a run, and compilation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from multikeras.contract import DTYPES, Array, Backend, DeviceSettings
+from multikeras_jax import devices
+from multikeras_jax.kernels import KERNELS
+from multikeras_jax.kernels.common import NUMPY_DTYPES
+
+#: Up to so many bytes an array is copied sooner than it is asked where it lies.
+_SMALL = 8192
+
+#: XLA reads NumPy memory on this boundary in place instead of copying it.
+_ALIGNMENT = 64
+
+
+class _DeviceScope:
+    """The 64-bit scope of JAX together with a default device, for this thread."""
+
+    __slots__ = ("_device", "_wide")
+
+    def __init__(self, device: jax.Device) -> None:
+        self._device = jax.default_device(device)
+        self._wide = jax.enable_x64(True)
+
+    def __enter__(self) -> None:
+        self._wide.__enter__()
+        self._device.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._device.__exit__(kind, error, trace)
+        self._wide.__exit__(kind, error, trace)
+
+
+class JaxBackend(Backend):
+    """Kernels of JAX, programs jitted whole.
+
+    JAX's own settings stay as the user has them: 64-bit types and the device hold inside `scope`, in the
+    thread that entered it.
+    """
+
+    name = "jax"
+    title = "JAX"
+    kernels = KERNELS
+    dtypes = DTYPES
+    donates = True
+    asynchronous = True
+
+    def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:
+        super().__init__(settings)
+        self._choice = devices.choose(settings)
+        self._device = self._choice.device
+        self._pinned = not self._choice.is_default
+        self._on_cpu = self._device.platform == "cpu"
+
+    def feed(self, value: Any, dtype: str) -> Array:
+        """An array for one run; a NumPy array stays one, since a jitted program takes it fastest.
+
+        A run may still be reading after the call has returned, so memory that XLA would read in place
+        is copied here: the caller may write to it at once.
+        """
+        wanted = NUMPY_DTYPES[dtype]
+        if isinstance(value, jax.Array):
+            return self._placed(value, wanted)
+        if type(value) is not np.ndarray or value.dtype != wanted or self._is_read_late(value):
+            return np.array(value, wanted, order="C")
+        return value
+
+    def _is_read_late(self, value: np.ndarray) -> bool:
+        if value.nbytes <= _SMALL or not self._on_cpu or not value.flags.c_contiguous:
+            return True
+        return value.__array_interface__["data"][0] % _ALIGNMENT == 0
+
+    def _placed(self, value: jax.Array, dtype: np.dtype[Any]) -> jax.Array:
+        """`value` on this backend's device and of the given type, itself if it is so already."""
+        if value.devices() != {self._device}:
+            value = jax.device_put(value, self._device)
+        if value.dtype != dtype:
+            with self.scope():
+                value = value.astype(dtype)
+        return value
+
+    def own(self, value: Any, dtype: str) -> Array:
+        """A copy on the device."""
+        wanted = NUMPY_DTYPES[dtype]
+        with self.scope():
+            if isinstance(value, jax.Array):
+                return jnp.array(self._placed(value, wanted), copy=True)
+            return jnp.array(np.asarray(value, wanted), copy=True)
+
+    def constant(self, value: np.ndarray, dtype: str) -> Any:
+        """A NumPy array: JAX writes it into the program as a literal, without a look at the device."""
+        return np.array(value, NUMPY_DTYPES[dtype])
+
+    def copy(self, array: Array) -> Array:
+        """A copy on the device."""
+        with self.scope():
+            return jnp.array(array, copy=True)
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """The value; on the CPU a read-only view of the array's memory."""
+        return np.asarray(array)
+
+    def is_array(self, value: Any) -> bool:
+        """Whether `value` is a JAX array with a value (and no tracer)."""
+        return isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """64-bit types and the chosen device, in this thread."""
+        if self._pinned or jax.config.jax_default_device is not None:
+            return _DeviceScope(self._device)
+        return jax.enable_x64(True)
+
+    def compile(
+        self, function: Callable[..., tuple[Array, ...]], donated: Sequence[int]
+    ) -> Callable[..., tuple[Array, ...]]:
+        """The jitted function itself: a call costs what it costs in JAX."""
+        return jax.jit(function, donate_argnums=tuple(donated))
+
+    def synchronize(self) -> None:
+        """Waits for all arrays that exist, and for what programs print."""
+        for array in jax.live_arrays():
+            if not array.is_deleted():
+                array.block_until_ready()
+        jax.effects_barrier()
+
+    def devices(self) -> list[str]:
+        """The devices that JAX has started."""
+        return devices.names()
+
+    @property
+    def device(self) -> str:
+        """The device in use."""
+        return self._choice.name
+
+    @property
+    def device_reason(self) -> str:
+        """Why this device is used."""
+        return self._choice.reason
+
+    def versions(self) -> dict[str, str]:
+        """Versions of JAX and of its compiled half."""
+        return {name: version(name) for name in ("jax", "jaxlib")}
