@@ -23,7 +23,8 @@ def evaluate(tensors: Sequence[Tensor], backend: Backend | None = None) -> list[
     backend = backend or registry.current()
     made = specialise(tensors, [], {}, settings.values(settings.default_phase()), backend)
     program = Program(made, backend, [], compiled=False)
-    return [np.array(backend.to_numpy(array)) for array in program.run([])]
+    with backend.scope():
+        return [np.array(backend.to_numpy(array)) for array in program.run([])]
 
 
 def value(tensor: Tensor) -> np.ndarray:
@@ -72,7 +73,8 @@ def initial_value(tensor: Tensor) -> np.ndarray:
         assert isinstance(key, RandomKey)
         key.runs = 0
     try:
-        (result,) = program.run([])
+        with host.scope():
+            (result,) = program.run([])
     finally:
         for key, runs in before.items():
             key.runs = runs

@@ -66,7 +66,6 @@ class Function:
             (i for i, t in enumerate(self.inputs) if isinstance(t, Setting) and t.key == "learning_phase"), None
         )
         self._fed = [(i, t) for i, t in enumerate(self.inputs) if i != self._phase_at]
-        self._dtypes = [t.dtype for _, t in self._fed]
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._lock = threading.Lock()
         self._warned = False
@@ -99,32 +98,29 @@ class Function:
         phase = self._phase
         if phase is None:
             phase = settings.default_phase() if self._phase_at is None else _phase_value(inputs[self._phase_at])
-        values = []
         with backend.scope():
+            values = []
+            key: Any = (backend.name, phase, config.epsilon())
             for i, tensor in self._fed:
-                values.append(self._feed(backend, tensor, inputs[i]))
-        key = (backend.name, phase, config.epsilon(), *[tuple(v.shape) for v in values])
-        program = self._programs.get(key)
-        if program is None:
-            program = self._specialise(key, backend, phase, values)
-        counts["calls"] += 1
-        return program.run(values)
+                value = inputs[i]
+                if type(value) is np.ndarray and value.dtype.kind != "O" or backend.is_array(value):
+                    array = backend.feed(value, tensor.dtype)
+                else:
+                    array = backend.feed(_as_fed(value, tensor, self.name), tensor.dtype)
+                values.append(array)
+                key += (array.shape,)
+            program = self._programs.get(key)
+            if program is None:
+                program = self._specialise(key, backend, phase, values)
+            counts["calls"] += 1
+            return program.run(values)
 
-    def _feed(self, backend: Backend, tensor: Tensor, value: Any) -> Any:
-        if backend.is_array(value):
-            array = backend.feed(value, tensor.dtype)
-        elif isinstance(value, Tensor):
-            array = backend.feed(_tensor_value(value), tensor.dtype)
-        elif type(value) is np.ndarray and value.dtype.kind != "O":
-            array = backend.feed(value, tensor.dtype)
-        else:
-            array = backend.feed(_as_numpy(value, tensor, self.name), tensor.dtype)
-        shape, wanted = array.shape, tensor.shape
+    def _check_shape(self, tensor: Tensor, shape: Sequence[int]) -> None:
+        wanted = tensor.shape
         if len(shape) != len(wanted) or any([w is not None and w != n for w, n in zip(wanted, shape, strict=True)]):
             raise ValueError(
                 f"{self.name}: input {tensor.name!r} expects shape {wanted}, received an array of shape {tuple(shape)}."
             )
-        return array
 
     def _specialise(self, key: Any, backend: Backend, phase: int, values: Sequence[Any]) -> Program:
         with self._lock:
@@ -133,6 +129,7 @@ class Function:
             fed = {}
             arguments = []
             for (_, tensor), value in zip(self._fed, values, strict=True):
+                self._check_shape(tensor, value.shape)
                 argument = Argument(tensor, tuple(value.shape), tensor.dtype)
                 arguments.append(argument)
                 fed[tensor] = argument
@@ -209,7 +206,10 @@ def _tensor_value(value: Tensor) -> Any:
     return protocol_value(value)
 
 
-def _as_numpy(value: Any, tensor: Tensor, name: str) -> np.ndarray:
+def _as_fed(value: Any, tensor: Tensor, name: str) -> Any:
+    """What the backend's `feed` takes: a NumPy array, or an array of the backend's own."""
+    if isinstance(value, Tensor):
+        return _tensor_value(value)
     if value is None:
         raise ValueError(f"{name}: input {tensor.name!r} of shape {tensor.shape} received None instead of an array.")
     if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):

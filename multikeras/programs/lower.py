@@ -295,26 +295,23 @@ def _is_plain(value: Any) -> bool:
 
 
 def _in_chunks(arguments: str, body: list[str], results: str) -> str:
-    """A long program as functions that share a dictionary of registers."""
+    """A long program as functions that pass on the registers in use."""
     text = []
     pieces = [body[i : i + CHUNK] for i in range(0, len(body), CHUNK)]
-    state: list[str] = [name for name in arguments.split(", ") if name]
+    # A dictionary keeps the registers in order and finds them at once.
+    state = dict.fromkeys(name for name in arguments.split(", ") if name)
     for number, piece in enumerate(pieces):
         text.append(f"def piece{number}({', '.join(state)}):")
         text.extend(f"    {statement}" for statement in piece)
         for statement in piece:
             if statement.startswith("del "):
-                state = [s for s in state if s != statement[4:]]
+                state.pop(statement[4:])
             else:
-                target = statement.partition(" = ")[0]
-                if target not in state:
-                    state = [*state, target]
-        if number + 1 < len(pieces):
-            text.append(f"    return ({', '.join(state)},)")
-        else:
-            text.append(f"    return ({results})")
+                state[statement.partition(" = ")[0]] = None
+        passed = f"{', '.join(state)}," if number + 1 < len(pieces) and state else results
+        text.append(f"    return ({passed})")
     text.append(f"def program({arguments}):")
-    text.append("    state = ({0},)".format(arguments) if arguments else "    state = ()")
+    text.append(f"    state = ({arguments},)" if arguments else "    state = ()")
     text.extend(f"    state = piece{number}(*state)" for number in range(len(pieces)))
     text.append("    return state")
     return "\n".join(text) + "\n"

@@ -13,6 +13,7 @@ from multikeras.contract import Backend
 from multikeras.graph.ops.random import key_words
 from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Variable
 from multikeras.programs import storage
+from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.locks import RUNS
 from multikeras.programs.lower import VIEWS, Source, Straight, constant_array, interpret, straighten
 from multikeras.programs.specialise import Argument, Specialised
@@ -109,36 +110,45 @@ class Program:
         return tuple(i for i, a in enumerate(straight.arguments) if a.source in stored)
 
     def run(self, values: Sequence[Any]) -> list[Any]:
-        """Runs once on arrays of the backend; returns arrays of the backend."""
-        if not self.exclusive and not self.variables:
-            return self._compute(values)
-        outputs: list[Any] = []
-        RUNS.run(self.exclusive, lambda: outputs.extend(self._compute(values)))
-        return outputs
+        """Runs once on arrays of the backend, inside its scope; returns arrays of the backend."""
+        if not self._sources:
+            return self._outputs(self._call(*values))
+        RUNS.acquire(self.exclusive)
+        try:
+            return self._run_with_state(values)
+        finally:
+            RUNS.release()
 
-    def _compute(self, values: Sequence[Any]) -> list[Any]:
+    def _outputs(self, results: Sequence[Any]) -> list[Any]:
+        made = list(results)
+        for i in self._copied:
+            made[i] = self.backend.copy(made[i])
+        return made
+
+    def _run_with_state(self, values: Sequence[Any]) -> list[Any]:
         backend = self.backend
         name = backend.name
         held: list[Any] = list(values)
-        with backend.scope():
-            for source in self._sources:
-                if isinstance(source, Variable):
-                    held.append(source.array if source.home == name else storage.array_of(source, backend))
-                elif isinstance(source, RandomKey):
-                    words = np.array(key_words(source.seed, source.runs), dtype=np.uint32)
-                    held.append(backend.feed(words, "uint32"))
-                elif isinstance(source, Constant):
-                    held.append(constant_array(source, backend))
-                else:
-                    assert isinstance(source, ValueTensor)
-                    held.append(_value_on(source, backend))
-            results = list(self._call(*held))
-            for i in self._copied:
-                results[i] = backend.copy(results[i])
+        for source in self._sources:
+            if isinstance(source, Variable):
+                held.append(source.array if source.home == name else storage.array_of(source, backend))
+            elif isinstance(source, RandomKey):
+                words = np.array(key_words(source.seed, source.runs), dtype=np.uint32)
+                held.append(backend.feed(words, "uint32"))
+            elif isinstance(source, Constant):
+                held.append(constant_array(source, backend))
+            else:
+                assert isinstance(source, ValueTensor)
+                held.append(_value_on(source, backend))
+        if not self.stored:
+            results = self._outputs(self._call(*held))
+        else:
+            with HeldInterrupts():
+                results = self._outputs(self._call(*held))
+                for variable, array in zip(self.stored, results[self.num_outputs :], strict=True):
+                    variable.array, variable.home, variable.initial = array, name, None
         for key in self.keys:
             key.runs += 1
-        for variable, array in zip(self.stored, results[self.num_outputs :], strict=True):
-            variable.array, variable.home, variable.initial = array, name, None
         return results[: self.num_outputs]
 
 
