@@ -11,10 +11,7 @@ import sys
 import click
 
 from multikeras import __version__
-from multikeras.cli.backends import backends
-from multikeras.cli.bench import bench
-from multikeras.cli.configuration import configuration
-from multikeras.cli.run import run
+from multikeras.cli import backends, bench, configuration, run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,8 +20,8 @@ def commands() -> None:
     """One Keras program on NumPy, JAX, PyTorch and CuPy."""
 
 
-for _command in (backends, configuration, run, bench):
-    commands.add_command(_command)
+for _module in (backends, configuration, run, bench):
+    commands.add_command(_module.command)
 
 
 def main() -> None:

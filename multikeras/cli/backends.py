@@ -19,9 +19,9 @@ from multikeras.cli import settings
 PROBE_SECONDS = 120
 
 
-@click.command()
+@click.command("backends")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def backends(as_json: bool) -> None:
+def command(as_json: bool) -> None:
     """Lists the backends: installed or what to install, version, devices, why chosen."""
     problem = settings.problem()
     known = settings.known_backends()

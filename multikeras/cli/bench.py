@@ -25,7 +25,7 @@ from multikeras.config import BackendChoice
 DEFAULT_STEPS = 500
 
 
-@click.command()
+@click.command("bench")
 @click.option("--model", type=click.Choice(["mlp", "cnn"]), default="mlp", show_default=True)
 @click.option("--backends", "names", metavar="A,B,...", help="Backends to run; all that are installed if not given.")
 @click.option("--steps", type=click.IntRange(min=1), help=f"Updates to make.  [default: {DEFAULT_STEPS}]")
@@ -34,7 +34,7 @@ DEFAULT_STEPS = 500
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=1, show_default=True)
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
 @click.option("--plot", "plot_path", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves here.")
-def bench(
+def command(
     model: str,
     names: str | None,
     steps: int | None,
@@ -91,9 +91,15 @@ def compare(results: dict[str, dict[str, Any]]) -> None:
     """Adds to each result how far its losses are from those of the first, relatively and at most."""
     reference = "numpy" if "numpy" in results else next(iter(results), "")
     for result in results.values():
-        pairs = zip(result["losses"], results[reference]["losses"], strict=True)
         result["compared_with"] = reference
-        result["loss_difference"] = max(abs(loss - other) / max(abs(other), 1e-12) for loss, other in pairs)
+        # NumPy's maximum is NaN where a loss is: no number is no agreement.
+        result["loss_difference"] = float(np.max(distances(result, results[reference])))
+
+
+def distances(result: dict[str, Any], reference: dict[str, Any]) -> np.ndarray:
+    """How far each loss is from that of the reference, relatively."""
+    losses, others = np.asarray(result["losses"]), np.asarray(reference["losses"])
+    return np.abs(losses - others) / np.maximum(np.abs(others), 1e-12)
 
 
 def _save_digits(path: Path) -> int:

@@ -13,13 +13,13 @@ from multikeras.cli import settings
 
 @click.group("config", invoke_without_command=True)
 @click.pass_context
-def configuration(context: click.Context) -> None:
+def command(context: click.Context) -> None:
     """Shows the settings, or changes keras.json."""
     if context.invoked_subcommand is None:
         context.invoke(show)
 
 
-@configuration.command()
+@command.command()
 def show() -> None:
     """Shows the settings in force and where they come from."""
     problem = settings.problem()
@@ -41,7 +41,7 @@ def show() -> None:
     Console().print(table)
 
 
-@configuration.command("set")
+@command.command("set")
 @click.argument("key")
 @click.argument("value")
 def set_(key: str, value: str) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from multikeras.cli import bench
+
 #: One colour a backend, the same in all three panels and in every picture; others take what is left.
 COLOURS = {"numpy": "#4d77cf", "jax": "#8a4fb5", "torch": "#e0572e", "cupy": "#5aa02c"}
 SPARE_COLOURS = ("#008b8b", "#a0522d", "#555555")
@@ -18,7 +22,6 @@ def draw(results: dict[str, dict[str, Any]], options: dict[str, Any], path: Path
         options: What was run.
         path: The file, whose ending says which kind.
     """
-    import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -26,6 +29,7 @@ def draw(results: dict[str, dict[str, Any]], options: dict[str, Any], path: Path
     figure = Figure(figsize=(12, 4), layout="constrained")
     FigureCanvasAgg(figure)
     curves, distances, speed = figure.subplots(1, 3)
+    reference = next(iter(results.values()))["compared_with"]
     spare = iter(SPARE_COLOURS * len(results))
     colours = {name: COLOURS.get(name) or next(spare) for name in results}
     for width, (name, result) in zip(range(2 * len(results), 0, -2), results.items(), strict=True):
@@ -33,14 +37,12 @@ def draw(results: dict[str, dict[str, Any]], options: dict[str, Any], path: Path
         steps = np.arange(1, len(losses) + 1)
         # The curves lie on each other: the first is drawn broadest, to be seen under the others.
         curves.plot(steps, losses, color=colours[name], linewidth=0.75 * width, label=name)
-        reference = np.asarray(results[result["compared_with"]]["losses"])
-        if name != result["compared_with"]:
-            apart = np.abs(losses - reference) / np.maximum(np.abs(reference), 1e-12)
-            distances.plot(steps, np.maximum(apart, 1e-9), color=colours[name], linewidth=1, label=name)
+        if name != reference:
+            apart = np.maximum(bench.distances(result, results[reference]), 1e-9)
+            distances.plot(steps, apart, color=colours[name], linewidth=1, label=name)
     curves.set(title="Training loss", xlabel="step", ylabel="loss", yscale="log")
     curves.legend()
-    reference_name = next(iter(results.values()))["compared_with"]
-    distances.set(title=f"Distance from the losses of {reference_name}", xlabel="step", ylabel="relative", yscale="log")
+    distances.set(title=f"Distance from the losses of {reference}", xlabel="step", ylabel="relative", yscale="log")
     if len(results) > 1:
         distances.legend()
     names = list(results)

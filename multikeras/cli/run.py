@@ -13,11 +13,11 @@ import click
 from multikeras.cli import settings
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--backend", metavar="NAME", help="numpy, jax, torch, cupy, or another backend.")
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(backend: str | None, script: Path, arguments: tuple[str, ...]) -> Callable[[], None]:
+def command(backend: str | None, script: Path, arguments: tuple[str, ...]) -> Callable[[], None]:
     """Runs SCRIPT with `import keras` meaning multikeras.
 
     --backend may stand before SCRIPT or right after it; everything behind belongs to the script.
