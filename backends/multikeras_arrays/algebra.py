@@ -26,21 +26,21 @@ def algebra_kernels(xp: Any) -> dict[str, Kernel]:
         """`x` less its maximum over the last axis, a new array of float32 or wider."""
         if x.dtype.char == "e":
             x = x.astype("float32")
-        return x - xp.max(x, axis=-1, keepdims=True)
+        return x - x.max(axis=-1, keepdims=True)
 
     def softmax(x: Array) -> Array:
         if not x.size:
             return x
         y = shifted(x)
         xp.exp(y, out=y)
-        y /= xp.sum(y, axis=-1, keepdims=True)
+        y /= y.sum(axis=-1, keepdims=True)
         return y.astype(x.dtype, copy=False)
 
     def log_softmax(x: Array) -> Array:
         if not x.size:
             return x
         y = shifted(x)
-        y -= xp.log(xp.sum(xp.exp(y), axis=-1, keepdims=True))
+        y -= xp.log(xp.exp(y).sum(axis=-1, keepdims=True))
         return y.astype(x.dtype, copy=False)
 
     return {"matmul": in_float32(matmul), "softmax": softmax, "log_softmax": log_softmax}

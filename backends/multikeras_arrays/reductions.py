@@ -36,10 +36,10 @@ def reduction_kernels(xp: Any) -> dict[str, Kernel]:
         return xp.all(x, axis=axis, keepdims=keepdims)
 
     def argmax(x: Array, *, axis: int) -> Array:
-        return xp.argmax(x, axis=axis)
+        return x.argmax(axis)
 
     def argmin(x: Array, *, axis: int) -> Array:
-        return xp.argmin(x, axis=axis)
+        return x.argmin(axis)
 
     def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
         if reverse:
