@@ -1,0 +1,30 @@
+"""Utilities: seeds, labels, objects by name, data sets read in batches."""
+
+from multikeras.utils import data_utils, generic_utils, np_utils
+from multikeras.utils.data_utils import Sequence
+from multikeras.utils.generic_utils import (
+    CustomObjectScope,
+    Progbar,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    serialize_keras_object,
+)
+from multikeras.utils.np_utils import normalize, to_categorical
+from multikeras.utils.random_seed import set_random_seed
+
+__all__ = [
+    "CustomObjectScope",
+    "Progbar",
+    "Sequence",
+    "custom_object_scope",
+    "data_utils",
+    "deserialize_keras_object",
+    "generic_utils",
+    "get_custom_objects",
+    "normalize",
+    "np_utils",
+    "serialize_keras_object",
+    "set_random_seed",
+    "to_categorical",
+]
