@@ -11,7 +11,7 @@ from multikeras.contract import Array
 from multikeras_torch.dtypes import NUMPY, TORCH
 
 #: NumPy's types in native byte order that PyTorch reads as they are.
-_READABLE = frozenset(dtype for name, dtype in NUMPY.items())
+_READABLE = frozenset(NUMPY.values())
 
 
 class _Writable:
@@ -30,9 +30,9 @@ class _Writable:
 
 def _from_numpy(array: np.ndarray, dtype: str) -> Array:
     """A tensor on the CPU, of the array's own type where PyTorch has it, else of `dtype`."""
-    if array.dtype.name == "bfloat16":  # of ml_dtypes, as JAX's arrays are
-        return _from_numpy(array.view(np.int16), "int16").view(torch.bfloat16)
     if array.dtype not in _READABLE:
+        if array.dtype.name == "bfloat16":  # of ml_dtypes, as JAX's arrays are
+            return _from_numpy(array.view(np.int16), "int16").view(torch.bfloat16)
         array = array.astype(NUMPY[dtype])
     if not array.flags.writeable:
         array = np.asarray(_Writable(array))
@@ -51,17 +51,20 @@ def to_array(value: Any, dtype: str, device: torch.device, *, copy: bool) -> Arr
         device: Where the result is.
         copy: Whether the result must have memory of its own (it is contiguous then).
     """
+    wanted = TORCH[dtype]
     if isinstance(value, torch.Tensor):
         source = value.detach()
     else:
         source = _from_numpy(np.asarray(value), dtype)
     if copy:
-        return source.to(device, TORCH[dtype], copy=True, memory_format=torch.contiguous_format)
+        return source.to(device, wanted, copy=True, memory_format=torch.contiguous_format)
+    if source.device == device:
+        return source if source.dtype is wanted else source.to(wanted)
     if device.type == "cpu":
-        return source.to(device, TORCH[dtype])
+        return source.to(device, wanted)
     # Ordinary memory has been read when the call returns, so that the caller may go on and write to it;
     # pinned memory is read later.
-    return source.to(device, TORCH[dtype], non_blocking=not source.is_pinned())
+    return source.to(device, wanted, non_blocking=not source.is_pinned())
 
 
 def to_numpy(array: Array) -> np.ndarray:

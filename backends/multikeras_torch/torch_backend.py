@@ -65,6 +65,9 @@ class TorchBackend(Backend):
     def own(self, value: Any, dtype: str) -> Array:
         return to_array(value, dtype, self._device, copy=True)
 
+    def copy(self, array: Array) -> Array:
+        return array.clone(memory_format=torch.contiguous_format)
+
     def to_numpy(self, array: Array) -> np.ndarray:
         return to_numpy(array)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +11,6 @@ import pytest
 from multikeras.contract import DTYPES, Backend, DeviceError, DeviceSettings
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-
-ROOT = Path(__file__).parents[3]
 
 
 def test_names(backend: Any) -> None:
@@ -65,6 +60,15 @@ def test_own_is_contiguous(backend: Any) -> None:
         assert backend.own(value, "float64").is_contiguous()
 
 
+def test_copy_and_constant(backend: Any) -> None:
+    array = torch.arange(6.0).reshape(2, 3).t()
+    copy = backend.copy(array)
+    array[0, 0] = 9
+    assert copy.is_contiguous() and copy[0, 0] == 0
+    half = backend.constant(np.asarray(0.5), "float16")
+    assert half.shape == () and half.dtype == torch.float16
+
+
 def test_arrays_that_pytorch_does_not_take(backend: Any) -> None:
     frozen = np.arange(6, dtype="float32").reshape(2, 3)
     frozen.flags.writeable = False
@@ -91,14 +95,13 @@ def test_arrays_that_pytorch_does_not_take(backend: Any) -> None:
     assert fed.sum() == 15
 
 
-def test_read_only_arrays_are_fed_without_a_word() -> None:
+def test_read_only_arrays_are_fed_without_a_word(python: Any) -> None:
     """PyTorch's warning would come once a process, so only a process of its own can show its absence."""
-    program = (
+    done = python(
         "import numpy as np; from multikeras_torch import TorchBackend; x = np.ones(3, 'float32');"
         "x.flags.writeable = False; TorchBackend().feed(x, 'float32')"
     )
-    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'backends'}", "KERAS_BACKEND": "numpy"}
-    done = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=True)
+    assert done.returncode == 0, done.stderr
     assert "writable" not in done.stderr
 
 
@@ -188,7 +191,7 @@ def test_a_gpu_that_is_not_there() -> None:
     assert torch.__version__ in backend.device_reason
 
 
-def test_importing_changes_nothing_and_builds_no_optimizer() -> None:
+def test_importing_changes_nothing_and_builds_no_optimizer(python: Any) -> None:
     program = """
 import sys, torch
 def state():
@@ -207,6 +210,5 @@ assert not new, new
 foreign = {"jax", "cupy", "scipy", "sklearn", "keras", "tensorflow", "multikeras_arrays", "multikeras_numpy"}
 assert not foreign & set(sys.modules), foreign & set(sys.modules)
 """
-    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'backends'}", "KERAS_BACKEND": "numpy"}
-    done = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True)
+    done = python(program)
     assert done.returncode == 0, done.stderr
