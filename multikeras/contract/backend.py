@@ -34,6 +34,8 @@ class Backend:
         dtypes: Names of the data types that it can store.
         donates: Whether `compile` makes use of donated arguments.
         in_place: Whether kernels of `Primitive.in_place` primitives accept `in_place=True`.
+        longest_program: Most statements that `compile` takes well; a longer program comes in pieces,
+            of which none donates. None where there is no such limit.
         asynchronous: Whether a call may return before the device has finished.
     """
 
@@ -43,6 +45,7 @@ class Backend:
     dtypes: frozenset[str] = frozenset()
     donates: bool = False
     in_place: bool = False
+    longest_program: int | None = None
     asynchronous: bool = False
 
     def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:

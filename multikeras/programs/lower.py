@@ -196,15 +196,33 @@ class Source:
         self.backend = backend
         self.names: dict[str, Any] = {}
         self.key: list[Any] = []
+        self.pieces = 0
         self._constants: dict[Tensor, str] = {}
         self._kernels: dict[int, str] = {}
 
     def function(self) -> Callable[..., tuple[Any, ...]]:
         """The generated function, from arrays to a tuple of arrays."""
-        text = self.text()
+        return self.define(self.text(), lambda function, position: function)
+
+    def define(
+        self, text: str, compile_piece: Callable[[Callable[..., Any], int | None], Callable[..., Any]]
+    ) -> Callable[..., tuple[Any, ...]]:
+        """Makes the function that `text` defines.
+
+        Args:
+            text: What `text()` gave.
+            compile_piece: Called with the whole function and None, or with each of its pieces and
+                their number; gives what is to be called instead.
+        """
         namespace = dict(self.names)
         exec(compile(text, "<multikeras program>", "exec"), namespace)
-        made: Callable[..., tuple[Any, ...]] = namespace["program"]
+        made: Callable[..., tuple[Any, ...]]
+        if not self.pieces:
+            made = compile_piece(namespace["program"], None)
+            return made
+        for number in range(self.pieces):
+            namespace[f"piece{number}"] = compile_piece(namespace[f"piece{number}"], number)
+        made = namespace["program"]
         return made
 
     def text(self) -> str:
@@ -213,8 +231,9 @@ class Source:
         arguments = ", ".join(registers.values())
         free: list[str] = []
         count = 0
-        body: list[str] = []
+        body: list[Statement] = []
         for line in self.straight.lines:
+            reads = [registers[x] for x in line.tensor.inputs if x in registers]
             released = [registers[x] for x in line.dead]
             if released:
                 target = released[0]
@@ -222,16 +241,17 @@ class Source:
                 target = free.pop()
             else:
                 target, count = f"r{count}", count + 1
-            body.append(f"{target} = {self._expression(line, registers)}")
-            for register in released[1:]:
-                body.append(f"del {register}")
-                free.append(register)
+            expression = self._expression(line, registers)
+            free.extend(released[1:])
+            body.append(Statement(target, f"{target} = {expression}", reads, released[1:]))
             registers[line.tensor] = target
         results = "".join(f"{self._operand(t, registers)}, " for t in self.straight.results)
-        if len(body) <= CHUNK:
-            lines = [f"def program({arguments}):", *[f"    {s}" for s in body], f"    return ({results})"]
-            return "\n".join(lines) + "\n"
-        return _in_chunks(arguments, body, results)
+        kept = {registers[t] for t in self.straight.results if t in registers}
+        limit = min(CHUNK, self.backend.longest_program or CHUNK)
+        if len(body) <= limit:
+            return _function("program", arguments, body, results)
+        self.pieces = -(-len(body) // limit)
+        return _in_pieces(arguments, [body[i : i + limit] for i in range(0, len(body), limit)], results, kept)
 
     def _expression(self, line: Line, registers: dict[Tensor, str]) -> str:
         if line.kernel is None:
@@ -294,27 +314,62 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (int, str, bool)
 
 
-def _in_chunks(arguments: str, body: list[str], results: str) -> str:
-    """A long program as functions that pass on the registers in use."""
-    text = []
-    pieces = [body[i : i + CHUNK] for i in range(0, len(body), CHUNK)]
-    # A dictionary keeps the registers in order and finds them at once.
-    state = dict.fromkeys(name for name in arguments.split(", ") if name)
-    for number, piece in enumerate(pieces):
-        text.append(f"def piece{number}({', '.join(state)}):")
-        text.extend(f"    {statement}" for statement in piece)
+@dataclass
+class Statement:
+    """One line of generated source: what it writes, reads, and leaves dead."""
+
+    target: str
+    text: str
+    reads: list[str]
+    dead: list[str]
+
+
+def _function(name: str, arguments: str, body: list[Statement], results: str) -> str:
+    lines = [f"def {name}({arguments}):"]
+    for statement in body:
+        lines.append(f"    {statement.text}")
+        lines.extend(f"    del {register}" for register in statement.dead)
+    lines.append(f"    return ({results})")
+    return "\n".join(lines) + "\n"
+
+
+def _in_pieces(arguments: str, pieces: list[list[Statement]], results: str, kept: set[str]) -> str:
+    """A long program as functions that pass on the registers that are read later."""
+    text: list[str] = []
+    calls: list[str] = []
+    live = set(kept)
+    for number in range(len(pieces) - 1, -1, -1):
+        piece = pieces[number]
+        written = {s.target for s in piece}
+        passed = "".join(f"{register}, " for register in sorted(written & live))
+        needed = live - written
+        # What is read before the piece writes it comes from outside.
+        inside: set[str] = set()
+        outside: set[str] = set()
         for statement in piece:
-            if statement.startswith("del "):
-                state.pop(statement[4:])
-            else:
-                state[statement.partition(" = ")[0]] = None
-        passed = f"{', '.join(state)}," if number + 1 < len(pieces) and state else results
-        text.append(f"    return ({passed})")
-    text.append(f"def program({arguments}):")
-    text.append(f"    state = ({arguments},)" if arguments else "    state = ()")
-    text.extend(f"    state = piece{number}(*state)" for number in range(len(pieces)))
-    text.append("    return state")
-    return "\n".join(text) + "\n"
+            outside.update(r for r in statement.reads if r not in inside)
+            inside.add(statement.target)
+        taken = ", ".join(sorted(outside))
+        # A register that came from outside dies with the call, not in it.
+        body = [Statement(s.target, s.text, s.reads, [d for d in s.dead if d in written]) for s in piece]
+        text.append(_function(f"piece{number}", taken, _without_early_deaths(body, outside), passed))
+        calls.append(f"    {passed}= piece{number}({taken})" if passed else f"    piece{number}({taken})")
+        live = needed | outside
+    calls.reverse()
+    driver = "\n".join([f"def program({arguments}):", *calls, f"    return ({results})"]) + "\n"
+    return "".join(text) + driver
+
+
+def _without_early_deaths(body: list[Statement], outside: set[str]) -> list[Statement]:
+    """Statements that delete only what the function owns at that point."""
+    owned = set(outside)
+    result = []
+    for statement in body:
+        owned.add(statement.target)
+        dead = [register for register in statement.dead if register in owned]
+        owned.difference_update(dead)
+        result.append(Statement(statement.target, statement.text, statement.reads, dead))
+    return result
 
 
 def interpret(straight: Straight, backend: Backend, values: Sequence[Any]) -> list[Any]:

@@ -100,7 +100,11 @@ class Program:
             text = source.text()
             signature = tuple((a.shape, a.dtype) for a in straight.arguments)
             key = (backend.name, id(backend), text, tuple(source.key), signature, donated)
-            self._call = COMPILED.get(_hashable(key), lambda: backend.compile(_define(source, text), donated))
+
+            def compile_piece(function: Callable[..., Any], number: int | None) -> Callable[..., Any]:
+                return backend.compile(function, donated if number is None else ())
+
+            self._call = COMPILED.get(_hashable(key), lambda: source.define(text, compile_piece))
         else:
             self._call = lambda *values: tuple(interpret(straight, backend, values))
         self.exclusive = bool(self.stored or self.keys)
@@ -150,13 +154,6 @@ class Program:
         for key in self.keys:
             key.runs += 1
         return results[: self.num_outputs]
-
-
-def _define(source: Source, text: str) -> Callable[..., tuple[Any, ...]]:
-    namespace = dict(source.names)
-    exec(compile(text, "<multikeras program>", "exec"), namespace)
-    made: Callable[..., tuple[Any, ...]] = namespace["program"]
-    return made
 
 
 def _hashable(key: Any) -> Any:
