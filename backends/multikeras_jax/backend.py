@@ -17,11 +17,28 @@ from multikeras_jax import devices
 from multikeras_jax.kernels import KERNELS
 from multikeras_jax.kernels.common import NUMPY_DTYPES
 
-#: Up to so many bytes an array is copied sooner than it is asked where it lies.
-_SMALL = 8192
-
-#: XLA reads NumPy memory on this boundary in place instead of copying it.
+#: XLA uses NumPy memory that begins on such a boundary in place; other memory it copies.
 _ALIGNMENT = 64
+
+#: From so many bytes on it pays to give XLA memory that it need not copy.
+_LARGE = 65536
+
+
+def _private(value: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """A contiguous copy of `value` that nobody else can write to.
+
+    JAX may read NumPy memory after the call that was given it has returned: where it uses it in place,
+    and also where it copies, which it does on a thread of its own. `jax.numpy.array(x, copy=True)` is no
+    exception. So the copy is made here, of large arrays on a boundary that saves JAX the second one.
+    """
+    array = np.asarray(value, dtype)
+    if array.nbytes < _LARGE:
+        return np.array(array, order="C")
+    memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    copy = memory[start : start + array.nbytes].view(dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 class _DeviceScope:
@@ -63,25 +80,21 @@ class JaxBackend(Backend):
         self._choice = devices.choose(settings)
         self._device = self._choice.device
         self._pinned = not self._choice.is_default
-        self._on_cpu = self._device.platform == "cpu"
 
     def feed(self, value: Any, dtype: str) -> Array:
         """An array for one run; a NumPy array stays one, since a jitted program takes it fastest.
 
-        A run may still be reading after the call has returned, so memory that XLA would read in place
-        is copied here: the caller may write to it at once.
+        It is copied, since a run may still be reading when the caller writes to it (see `_private`);
+        except one that owns its memory and is read-only.
         """
         wanted = NUMPY_DTYPES[dtype]
         if isinstance(value, jax.Array):
             return self._placed(value, wanted)
-        if type(value) is not np.ndarray or value.dtype != wanted or self._is_read_late(value):
-            return np.array(value, wanted, order="C")
-        return value
-
-    def _is_read_late(self, value: np.ndarray) -> bool:
-        if value.nbytes <= _SMALL or not self._on_cpu or not value.flags.c_contiguous:
-            return True
-        return value.__array_interface__["data"][0] % _ALIGNMENT == 0
+        if type(value) is np.ndarray and value.dtype == wanted:
+            flags = value.flags
+            if flags.owndata and not flags.writeable:
+                return value
+        return _private(value, wanted)
 
     def _placed(self, value: jax.Array, dtype: np.dtype[Any]) -> jax.Array:
         """`value` on this backend's device and of the given type, itself if it is so already."""
@@ -98,7 +111,9 @@ class JaxBackend(Backend):
         with self.scope():
             if isinstance(value, jax.Array):
                 return jnp.array(self._placed(value, wanted), copy=True)
-            return jnp.array(np.asarray(value, wanted), copy=True)
+            private = _private(value, wanted)
+            # Large memory becomes the array's own; for small arrays JAX is quicker to copy.
+            return jnp.asarray(private) if private.nbytes < _LARGE else jax.device_put(private)
 
     def constant(self, value: np.ndarray, dtype: str) -> Any:
         """A NumPy array: JAX writes it into the program as a literal, without a look at the device."""

@@ -21,16 +21,15 @@ from multikeras_jax.kernels import (
     reductions,
     shapes,
 )
+from multikeras_jax.kernels.eager import eager
+
+#: Kernels that call Python, or must not be compiled by themselves.
+_AS_THEY_ARE: Mapping[str, Kernel] = {**control.KERNELS, "identity": elementwise.KERNELS["identity"]}
+
+_THEMES = (elementwise, reductions, shapes, indexing, algebra, convolution, pooling, random)
 
 #: Primitive name to kernel.
 KERNELS: Mapping[str, Kernel] = {
-    **elementwise.KERNELS,
-    **reductions.KERNELS,
-    **shapes.KERNELS,
-    **indexing.KERNELS,
-    **algebra.KERNELS,
-    **convolution.KERNELS,
-    **pooling.KERNELS,
-    **random.KERNELS,
-    **control.KERNELS,
+    **{name: eager(kernel) for theme in _THEMES for name, kernel in theme.KERNELS.items()},
+    **_AS_THEY_ARE,
 }

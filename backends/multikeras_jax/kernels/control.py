@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax import lax
 
-# Not public, but the public signs fail: constants are no tracers, although what is done to them is traced.
+# Not public; `eager` says why it is needed.
 from jax._src.core import trace_state_clean
 
 from multikeras.contract import Kernel
@@ -101,18 +101,18 @@ def _to_words(x: jax.Array) -> jax.Array:
 
 
 def _from_words(words: Any, dtype: np.dtype[Any]) -> np.ndarray:
-    """What `_to_words` made of an array of type `dtype`, on the host."""
-    value = np.asarray(words)
+    """What `_to_words` made of an array of type `dtype`, on the host, in memory of its own."""
+    value = np.array(words)
     return value.view(dtype).reshape(value.shape[:-1]) if dtype.itemsize == 8 else value
 
 
 def _checked(results: Any, function: Callable[..., Any], outputs: Outputs) -> list[np.ndarray]:
-    """The host function's results as NumPy arrays of the declared types.
+    """Copies of the host function's results, as NumPy arrays of the declared types.
 
     Raises:
         ValueError: If their number or their shapes are not as declared.
     """
-    arrays = [np.asarray(value, NUMPY_DTYPES[dtype]) for value, (_, dtype) in zip(results, outputs, strict=False)]
+    arrays = [np.array(value, NUMPY_DTYPES[dtype]) for value, (_, dtype) in zip(results, outputs, strict=False)]
     declared = [tuple(shape) for shape, _ in outputs]
     if len(results) != len(outputs) or [value.shape for value in arrays] != declared:
         name = getattr(function, "__name__", repr(function))
@@ -126,7 +126,7 @@ def _checked(results: Any, function: Callable[..., Any], outputs: Outputs) -> li
 
 def _host_call(*xs: Any, function: Callable[..., Any], outputs: Outputs) -> tuple[jax.Array, ...]:
     if trace_state_clean():
-        return tuple(array(value) for value in _checked(function(*map(np.asarray, xs)), function, outputs))
+        return tuple(array(value) for value in _checked(function(*map(np.array, xs)), function, outputs))
     xs = tuple(map(array, xs))
     dtypes = [np.dtype(x.dtype) for x in xs]
 

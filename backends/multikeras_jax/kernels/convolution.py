@@ -36,16 +36,38 @@ def _conv(
     )
 
 
-def _conv_input_gradient(g: Any, kernel: Any, *, shape: tuple[int, ...], **attributes: Any) -> jax.Array:
+def _conv_input_gradient(
+    g: Any,
+    kernel: Any,
+    *,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: Pairs,
+    dilation: tuple[int, ...],
+    groups: int,
+) -> jax.Array:
     g, kernel = array(g), array(kernel)
-    transpose = jax.linear_transpose(lambda x: _conv(x, kernel, **attributes), jax.ShapeDtypeStruct(shape, g.dtype))
+    transpose = jax.linear_transpose(
+        lambda x: _conv(x, kernel, strides=strides, padding=padding, dilation=dilation, groups=groups),
+        jax.ShapeDtypeStruct(shape, g.dtype),
+    )
     return transpose(g)[0]
 
 
-def _conv_kernel_gradient(x: Any, g: Any, *, shape: tuple[int, ...], **attributes: Any) -> jax.Array:
+def _conv_kernel_gradient(
+    x: Any,
+    g: Any,
+    *,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: Pairs,
+    dilation: tuple[int, ...],
+    groups: int,
+) -> jax.Array:
     x, g = array(x), array(g)
     transpose = jax.linear_transpose(
-        lambda kernel: _conv(x, kernel, **attributes), jax.ShapeDtypeStruct(shape, g.dtype)
+        lambda kernel: _conv(x, kernel, strides=strides, padding=padding, dilation=dilation, groups=groups),
+        jax.ShapeDtypeStruct(shape, g.dtype),
     )
     return transpose(g)[0]
 

@@ -14,9 +14,8 @@ collect_ignore_glob = [] if importlib.util.find_spec("jax") else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def backend() -> Any:
-    from multikeras_jax import JaxBackend
-
     from multikeras.contract import DeviceSettings
+    from multikeras_jax import JaxBackend
 
     return JaxBackend(DeviceSettings("cpu"))
 

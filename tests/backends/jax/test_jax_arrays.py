@@ -1,4 +1,4 @@
-"""Reductions, shapes, indexing and products against NumPy."""
+"""Reductions, shapes, indexing and products against NumPy, in some data types (see `test_jax_dtypes.py`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+
+from multikeras.contract import FLOATS, INTEGERS
 from multikeras_jax.kernels.common import NUMPY_DTYPES
 
-from multikeras.contract import DTYPES, FLOATS, INTEGERS
-
 ROUNDING = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-6, "float64": 1e-13}
-SOME = ["uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
+SOME = ["uint8", "int32", "bfloat16", "float32", "float64"]
 
 
 def values(dtype: str, shape: tuple[int, ...] = (2, 3, 4), seed: int = 0) -> np.ndarray:
@@ -38,7 +38,7 @@ def wide(x: np.ndarray) -> np.ndarray:
     return x if np.issubdtype(x.dtype, np.integer) or x.dtype == bool else x.astype(np.float64)
 
 
-@pytest.mark.parametrize("dtype", sorted(FLOATS | INTEGERS))
+@pytest.mark.parametrize("dtype", SOME)
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "min"])
 def test_reductions_keep_the_type(kernels: Any, name: str, dtype: str) -> None:
     x = values(dtype)
@@ -76,7 +76,7 @@ def test_any_and_all(kernels: Any) -> None:
     check(kernels.reduce_all(x, axis=(0,), keepdims=False), x.all(0), "bool")
 
 
-@pytest.mark.parametrize("dtype", sorted(DTYPES))
+@pytest.mark.parametrize("dtype", ["bool", "uint32", "float32"])
 def test_argmax_and_argmin_are_int64_and_take_the_first(kernels: Any, dtype: str) -> None:
     x = np.array([[0, 1, 1, 0], [1, 0, 0, 1]], NUMPY_DTYPES[dtype])
     check(kernels.argmax(x, axis=1), np.array([1, 0]), "int64")
@@ -92,7 +92,7 @@ def test_cumsum(kernels: Any, dtype: str) -> None:
     check(kernels.cumsum(x, axis=2, reverse=True), backwards, dtype, 4)
 
 
-@pytest.mark.parametrize("dtype", sorted(DTYPES))
+@pytest.mark.parametrize("dtype", ["bool", "int64", "bfloat16", "float32"])
 def test_shapes(kernels: Any, dtype: str) -> None:
     x = values(dtype)
     check(kernels.reshape(x, shape=(4, 6)), x.reshape(4, 6), dtype)
@@ -129,7 +129,7 @@ def test_iota(kernels: Any, dtype: str) -> None:
     check(kernels.iota(length=0, dtype=dtype), np.zeros(0), dtype)
 
 
-@pytest.mark.parametrize("dtype", sorted(DTYPES))
+@pytest.mark.parametrize("dtype", ["bool", "uint32", "float32"])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_gather(kernels: Any, dtype: str, axis: int) -> None:
     x, indices = values(dtype), np.array([[1, 0], [-1, 1]], np.int32)
@@ -148,7 +148,7 @@ def test_index_out_of_range_shows(kernels: Any) -> None:
     np.testing.assert_array_equal(dropped, [1, 0, 0])
 
 
-@pytest.mark.parametrize("dtype", ["int32", "uint32", "float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["int32", "bfloat16", "float32"])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_scatter_add(kernels: Any, dtype: str, axis: int) -> None:
     indices = np.array([[1, 0, 1], [3, 1, -1]], np.int64)
@@ -175,7 +175,7 @@ def test_products_of_narrow_floats_are_wide_inside(kernels: Any, dtype: str) -> 
     assert kernels.matmul(ones, ones.T)[0, 0] == NUMPY_DTYPES[dtype].type(5000)
 
 
-@pytest.mark.parametrize("dtype", sorted(FLOATS))
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_softmax(kernels: Any, dtype: str) -> None:
     x = values(dtype, (3, 7)) * NUMPY_DTYPES[dtype].type(4)
     exponentials = np.exp(wide(x) - wide(x).max(-1, keepdims=True))

@@ -1,4 +1,8 @@
-"""Elementwise kernels against NumPy in float64, over all data types, op by op."""
+"""Elementwise kernels against NumPy in float64, op by op.
+
+Values are checked in some data types, since every kernel compiles anew for each; `test_jax_dtypes.py`
+checks shapes and types in all of them.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from multikeras_jax.kernels.common import NUMPY_DTYPES
 
 from multikeras.contract import DTYPES, FLOATS, INTEGERS
+from multikeras_jax.kernels.common import NUMPY_DTYPES
 
 ALL = sorted(DTYPES)
-NUMBERS = sorted(FLOATS | INTEGERS)
+NUMBERS = ["uint8", "int32", "bfloat16", "float32", "float64"]
 ROUNDING = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 3e-6, "float64": 1e-13}
 
 
@@ -42,7 +46,7 @@ FLOAT_OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "expm1": np.expm1,
     "sin": np.sin,
     "cos": np.cos,
-    "tan": lambda x: np.tan(x / 3) if x.dtype == object else np.tan(x),
+    "tan": np.tan,
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "log": np.log,
@@ -51,7 +55,7 @@ FLOAT_OPERATIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", sorted(FLOATS))
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("name", FLOAT_OPERATIONS)
 def test_functions_of_floats(kernels: Any, name: str, dtype: str) -> None:
     positive = name in ("log", "log1p", "sqrt")
@@ -175,7 +179,7 @@ def test_logic(kernels: Any) -> None:
     check(kernels.logical_xor(x, y), x ^ y, "bool")
 
 
-@pytest.mark.parametrize("dtype", ALL)
+@pytest.mark.parametrize("dtype", ["bool", "uint32", "float32", "float64"])
 @pytest.mark.parametrize("name", ["equal", "not_equal", "greater", "greater_equal", "less", "less_equal"])
 def test_comparisons(kernels: Any, name: str, dtype: str) -> None:
     x, y = values(dtype), values(dtype, shape=(5,))
@@ -192,7 +196,7 @@ def test_isnan_and_isfinite(kernels: Any, dtype: str) -> None:
     check(kernels.isfinite(x), np.isfinite(x.astype(np.float64)), "bool")
 
 
-@pytest.mark.parametrize("dtype", ALL)
+@pytest.mark.parametrize("dtype", ["bool", "int64", "bfloat16", "float32"])
 def test_where(kernels: Any, dtype: str) -> None:
     x, y = values(dtype), values(dtype, shape=(5,))[::-1].copy()
     condition = np.array([[True], [False]])
@@ -201,7 +205,7 @@ def test_where(kernels: Any, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("target", ALL)
-@pytest.mark.parametrize("source", ["bool", "uint8", "int64", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("source", ["bool", "int64", "bfloat16", "float32"])
 def test_cast(kernels: Any, source: str, target: str) -> None:
     x = values(source)
     if target.startswith("uint"):
