@@ -11,7 +11,8 @@ from typing import Any
 
 from multikeras.contract import Array, Kernel
 
-_BOUND = {
+#: Primitive to the function of the array module that is its kernel as it stands.
+BOUND = {
     "negative": "negative",
     "abs": "absolute",
     "sign": "sign",
@@ -80,7 +81,7 @@ def elementwise_kernels(xp: Any) -> dict[str, Kernel]:
         return x
 
     return {
-        **{name: getattr(xp, function) for name, function in _BOUND.items()},
+        **{name: getattr(xp, function) for name, function in BOUND.items()},
         "floor": floats_only(xp.floor),
         "ceil": floats_only(xp.ceil),
         "round": floats_only(xp.rint),
