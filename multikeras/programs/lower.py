@@ -22,11 +22,34 @@ from multikeras.programs.specialise import Argument
 #: takes to compile a function grows faster than its length.
 CHUNK = 5000
 
-#: Primitives whose kernels may return a view of an input.
-VIEWS = frozenset({"reshape", "transpose", "slice", "broadcast_to", "identity", "split", "flip", "item", "cast", "pad"})
+#: Primitives whose kernels may return (a view of) their first input.
+VIEWS = frozenset(
+    {"reshape", "transpose", "slice", "broadcast_to", "identity", "split", "flip", "cast", "pad", "print_value"}
+)
 
 #: Attributes that describe a primitive to the graph and not to its kernel.
 _GRAPH_ONLY = {"host_call": ("gradient",)}
+
+
+def owner(tensor: Tensor) -> Tensor | None:
+    """The tensor in whose memory the value of `tensor` may lie; None if it may be any input's."""
+    while True:
+        primitive = tensor.primitive
+        if primitive is None:
+            return tensor
+        if primitive is ITEM:
+            source = tensor.inputs[0]
+            assert source.primitive is not None
+            name, index = source.primitive.name, tensor.attributes["index"]
+            if name == "cond" or (name == "scan" and index < source.attributes["num_carries"]):
+                return None
+            if name not in VIEWS:
+                return tensor
+            tensor = source.inputs[0]
+        elif primitive.name in VIEWS:
+            tensor = tensor.inputs[0]
+        else:
+            return tensor
 
 
 @dataclass
@@ -62,7 +85,7 @@ def straighten(
     backend: Backend,
     stores: dict[Variable, Tensor] | None = None,
     arguments: Sequence[Argument] = (),
-    kept: Sequence[Tensor] = (),
+    num_outputs: int = 0,
 ) -> Straight:
     """Orders a specialised graph, leaves out what nobody reads, and finds where values die.
 
@@ -71,7 +94,7 @@ def straighten(
         backend: Whose kernels are called.
         stores: New values by variable, for kernels that may work in place.
         arguments: Arguments that come first, used or not.
-        kept: Tensors whose value outlives the program; in-place kernels leave them alone.
+        num_outputs: How many of the results are outputs; the others are stored.
     """
     live = _live(results)
     order = sorted(live, key=lambda t: t.serial)
@@ -81,7 +104,7 @@ def straighten(
     lines = [_line(t, backend, read_items) for t in order if t.primitive is not None]
     _mark_deaths(lines, results)
     if stores and backend.in_place:
-        _allow_in_place(lines, stores, set(kept))
+        _allow_in_place(lines, stores, results, num_outputs)
     return Straight([*arguments, *[t for t in leaves if t not in given]], lines, list(results))
 
 
@@ -143,12 +166,26 @@ def _mark_deaths(lines: list[Line], results: Sequence[Tensor]) -> None:
                     line.dead.append(x)
 
 
-def _allow_in_place(lines: list[Line], stores: dict[Variable, Tensor], kept: set[Tensor]) -> None:
+def _allow_in_place(
+    lines: list[Line], stores: dict[Variable, Tensor], results: Sequence[Tensor], num_outputs: int
+) -> None:
     """Lets a fused optimizer step write into variables that nobody reads after it."""
+    if not any(line.tensor.primitive is not None and line.tensor.primitive.in_place for line in lines):
+        return
     last_read: dict[Tensor, int] = {}
     for position, line in enumerate(lines):
         for x in line.tensor.inputs:
+            source = owner(x) if x is not None else None
+            last_read[source if source is not None else x] = position
             last_read[x] = position
+    # A result that lies in a variable's memory is read after every line; one that may lie anywhere
+    # keeps everything as it is.
+    owners = [owner(t) for t in results]
+    if None in owners:
+        return
+    for source in owners:
+        if isinstance(source, Argument):
+            last_read[source] = len(lines)
     for position, line in enumerate(lines):
         primitive = line.tensor.primitive
         assert primitive is not None
@@ -159,15 +196,16 @@ def _allow_in_place(lines: list[Line], stores: dict[Variable, Tensor], kept: set
             for later in lines[position:]
             if later.kernel is None and later.tensor.inputs[0] is line.tensor
         }
-        overwritten = _written_inputs(line.tensor)
+        # The value that is stored must not be an output as well: the next run would write into it.
+        given_out = {source for source in owners[:num_outputs] if source is not None}
         line.attributes["in_place"] = all(
             isinstance(x, Argument)
             and isinstance(x.source, Variable)
             and x.source in stores
             and stores[x.source] is items.get(index)
             and last_read[x] == position
-            and x not in kept
-            for index, x in enumerate(overwritten)
+            and items.get(index) not in given_out
+            for index, x in enumerate(_written_inputs(line.tensor))
         )
 
 
@@ -401,4 +439,4 @@ def interpret(straight: Straight, backend: Backend, values: Sequence[Any]) -> li
     return [operand(t) for t in straight.results]
 
 
-__all__ = ["CHUNK", "VIEWS", "Line", "Source", "Straight", "body_function", "constant_array", "interpret", "straighten"]
+__all__ = ["CHUNK", "VIEWS", "Line", "Source", "Straight", "body_function", "constant_array", "interpret", "owner", "straighten"]

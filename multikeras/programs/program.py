@@ -15,7 +15,7 @@ from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Va
 from multikeras.programs import storage
 from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.locks import RUNS
-from multikeras.programs.lower import VIEWS, Source, Straight, constant_array, interpret, straighten
+from multikeras.programs.lower import Source, Straight, constant_array, interpret, owner, straighten
 from multikeras.programs.specialise import Argument, Specialised
 
 #: Array constants above this many bytes are passed as arguments rather than compiled in.
@@ -84,7 +84,7 @@ class Program:
         self.num_outputs = len(outputs)
         self.stored = list(stores)
         results = [*outputs, *stores.values()]
-        self.straight = straight = straighten(results, backend, stores, fed, kept=outputs)
+        self.straight = straight = straighten(results, backend, stores, fed, len(outputs))
         self.num_fed = len(fed)
         extra = straight.arguments[len(fed) :]
         if compiled:
@@ -93,8 +93,8 @@ class Program:
         self._sources = [a.source for a in extra]
         self.variables = [a.source for a in extra if isinstance(a.source, Variable)]
         self.keys = [a.source for a in extra if isinstance(a.source, RandomKey)]
-        self._copied = _shared(self.straight.results) if fresh or stores else set()
-        donated = self._donated(straight, outputs) if backend.donates else ()
+        self._copied = _shared(self.straight.results) if fresh or stores else []
+        donated = self._donated(straight) if backend.donates else ()
         if compiled:
             source = Source(straight, backend)
             text = source.text()
@@ -109,7 +109,7 @@ class Program:
             self._call = lambda *values: tuple(interpret(straight, backend, values))
         self.exclusive = bool(self.stored or self.keys)
 
-    def _donated(self, straight: Straight, outputs: Sequence[Tensor]) -> tuple[int, ...]:
+    def _donated(self, straight: Straight) -> tuple[int, ...]:
         stored = set(self.stored)
         return tuple(i for i, a in enumerate(straight.arguments) if a.source in stored)
 
@@ -182,17 +182,16 @@ def _large_constants(straight: Straight) -> list[Argument]:
     return list(found.values())
 
 
-def _shared(results: Sequence[Tensor]) -> set[int]:
+def _shared(results: Sequence[Tensor]) -> list[int]:
     """Positions of results that may share memory with an argument or with another result."""
-    copied = set()
+    copied = []
     owners: set[Tensor] = set()
     for i, result in enumerate(results):
-        root = result
-        while root.primitive is not None and root.primitive.name in VIEWS:
-            root = root.inputs[0]
-        if root.primitive is None or root in owners:
-            copied.add(i)
-        owners.add(root)
+        source = owner(result)
+        if source is None or source.primitive is None or source in owners:
+            copied.append(i)
+        else:
+            owners.add(source)
     return copied
 
 

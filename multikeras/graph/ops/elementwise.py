@@ -62,11 +62,15 @@ cos = _unary("cos", "Cosine of an angle in radians.", lambda g, out, x: (-g * si
 tan = _unary("tan", "Tangent of an angle in radians.", lambda g, out, x: (g * (out * out + 1),))
 tanh = _unary("tanh", "Hyperbolic tangent.", lambda g, out, x: (g * (1 - out * out),))
 sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)), for any x.", lambda g, out, x: (g * (out * (1 - out)),))
-relu = _unary(
-    "relu",
-    "max(x, 0); the gradient at 0 is 0.",
-    lambda g, out, x: (where(greater(out, operands.scalar(0, out.dtype)), g, 0),),
-    same_dtype,
+relu = _unary("relu", "max(x, 0); the gradient at 0 is 0.", lambda g, out, x: (relu_gradient(g, out),), same_dtype)
+relu_gradient = primitive(
+    "relu_gradient",
+    shape=first_shape,
+    dtype=same_dtype,
+    gradient=lambda g, out, y, x: (relu_gradient(g, x), None),
+    composition=lambda g, out: where(greater(out, operands.scalar(0, out.dtype)), g, 0),
+    doc="g where the result of relu is above 0, else 0.",
+    elementwise=True,
 )
 logical_not = _unary("logical_not", "Not x.", None, _booleans)
 
