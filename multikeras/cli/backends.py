@@ -32,7 +32,14 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"problem": problem, "backends": rows}, indent=2))
         return
-    Console().print(_table(rows))
+    console = Console()
+    console.print(_table(rows))
+    for row in rows:
+        reason = row["error"] or row["device_reason"]
+        if reason:
+            console.print(
+                f"{row['name']}: {reason}", style="red" if row["error"] else None, markup=False, highlight=False
+            )
     if problem:
         click.secho(f"The configuration cannot be used: {problem}", fg="red", err=True)
 
@@ -80,11 +87,11 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, overflow="fold")
     for row in rows:
         if not row["installed"]:
-            state = f"[yellow]to be had: {escape(row['install'])}[/yellow]"
+            state = f"[yellow]{escape(row['install'])}[/yellow]"
         elif row["error"]:
-            state = f"[red]cannot run here: {escape(row['error'])}[/red]"
+            state = "[red]cannot run here[/red]"
         else:
-            state = f"[green]installed[/green], would use {row['device']}: {escape(row['device_reason'])}"
+            state = f"[green]installed[/green], uses {row['device']}"
         versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
         name = f"[bold]{row['name']}[/bold]" if row["chosen_by"] else row["name"]
         table.add_row(name, versions, ", ".join(row["devices"]), state, escape(row["chosen_by"]))
