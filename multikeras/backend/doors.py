@@ -1,0 +1,84 @@
+"""The ways out of K: NumPy functions in a graph, gradients of one's own, primitives of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from multikeras.backend import common
+from multikeras.contract import check_dtype, primitive
+from multikeras.graph.ops import control
+from multikeras.graph.tensor import Tensor
+
+
+def numpy_function(
+    f: Callable[..., Any], inputs: Any, shape: Any, dtype: Any, gradient: Callable[..., Any] | None = None
+) -> Tensor:
+    """A Python function of NumPy arrays as an operation of the graph, called on the host at every run.
+
+    Args:
+        f: Takes one NumPy array for each input, returns one array.
+        inputs: Tensors; one, or a list.
+        shape: Shape of the result; None where a length is known only to `f`.
+        dtype: Data type of the result.
+        gradient: Function `(g, out, *inputs)` of tensors, giving the gradient for each input (None
+            where there is none), built of K functions. Without it `K.gradients` raises.
+
+    Returns:
+        Tensor of that shape and type.
+    """
+    tensors = [common.tensor(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
+    kind = check_dtype(dtype)
+    lengths = tuple(shape)
+    name = getattr(f, "__name__", repr(f))
+
+    def call(*arrays: Any) -> list[np.ndarray]:
+        made = np.asarray(f(*arrays), dtype=kind)
+        fits = len(made.shape) == len(lengths)
+        if not fits or any(n is not None and n != m for n, m in zip(lengths, made.shape, strict=True)):
+            raise ValueError(
+                f"K.numpy_function: {name} returned an array of shape {made.shape}, the shape given is {lengths}."
+            )
+        return [made]
+
+    (made,) = control.host_call(*tensors, function=call, outputs=((lengths, kind),), gradient=gradient)
+    return made
+
+
+def custom_gradient(f: Callable[..., Any]) -> Callable[..., Tensor]:
+    """A function of tensors whose gradient its author gives.
+
+    Args:
+        f: Takes tensors, returns the pair (result, grad): `grad(g)` takes the gradient arriving at
+            the result and returns that of each argument (one tensor, or a list in which None means
+            that there is none).
+
+    Returns:
+        A function of the same arguments that returns the result alone; also usable as a decorator.
+    """
+
+    @wraps(f)
+    def call(*arguments: Any) -> Tensor:
+        tensors = [common.tensor(x) for x in arguments]
+        result, grad = f(*tensors)
+
+        def rule(g: Tensor) -> list[Any]:
+            made = grad(g)
+            parts = list(made) if isinstance(made, (list, tuple)) else [made]
+            if len(parts) != len(tensors):
+                raise ValueError(
+                    f"K.custom_gradient: the gradient of {getattr(f, '__name__', f)!r} returned {len(parts)} tensors "
+                    f"for {len(tensors)} arguments."
+                )
+            return [None if d is None else common.tensor(d) for d in parts]
+
+        made: Tensor = control.custom(common.tensor(result), *tensors, rule=rule)
+        return made
+
+    return call
+
+
+__all__ = ["custom_gradient", "numpy_function", "primitive"]
