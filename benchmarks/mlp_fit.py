@@ -39,7 +39,7 @@ WORKLOAD = fitting.Workload(
     options={"raw_torch_masks": {"cheap_masks": True}},
     build=build,
     samples=20_000,
-    epochs=3,
+    epochs=4,
 )
 
 if __name__ == "__main__":

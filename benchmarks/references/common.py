@@ -31,12 +31,14 @@ class Run:
     Attributes:
         build_s: Seconds to make weights and whatever else precedes the first update.
         epoch_s: Seconds of each epoch.
+        epoch_cpu_s: Processor seconds of each epoch, of all threads.
         loss: Mean training loss of each epoch.
         accuracy: Training accuracy of each epoch.
     """
 
     build_s: float
     epoch_s: list[float] = field(default_factory=list)
+    epoch_cpu_s: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
 
@@ -97,9 +99,10 @@ def train(trainer: Trainer, x: Array, y: Array, *, epochs: int, batch_size: int,
     run = Run(build_s=time.perf_counter() - started)
     generator = np.random.default_rng(1)
     for _ in range(epochs):
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), time.process_time()
         loss, accuracy = trainer.run_epoch(x, y, generator.permutation(len(x)), batch_size)
         run.epoch_s.append(time.perf_counter() - begin)
+        run.epoch_cpu_s.append(time.process_time() - cpu_begin)
         run.loss.append(loss)
         run.accuracy.append(accuracy)
     return run
