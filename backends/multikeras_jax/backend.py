@@ -147,8 +147,12 @@ class JaxBackend(Backend):
     def synchronize(self) -> None:
         """Waits for all arrays that exist, and for what programs print."""
         for array in jax.live_arrays():
-            if not array.is_deleted():
+            try:
                 array.block_until_ready()
+            except RuntimeError:
+                # Another thread may have donated it meanwhile.
+                if not array.is_deleted():
+                    raise
         jax.effects_barrier()
 
     def devices(self) -> list[str]:

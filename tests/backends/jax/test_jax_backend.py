@@ -313,8 +313,9 @@ def no_gpu() -> bool:
     return all(device.platform != "gpu" for device in jax.local_devices())
 
 
-@pytest.mark.skipif(not no_gpu(), reason="there is a GPU")
 def test_missing_gpu_is_an_error() -> None:
+    if not no_gpu():
+        pytest.skip("there is a GPU")
     with pytest.raises(DeviceError, match=r"KERAS_X asks for 'gpu:1', but JAX finds no GPU.*pip install 'jax\[cuda"):
         JaxBackend(DeviceSettings("gpu:1", source="KERAS_X"))
 
@@ -354,6 +355,24 @@ def test_devices_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.choose(DeviceSettings("cpu")).device is cpu
     with pytest.raises(DeviceError, match=r"asks for 'gpu:2', but JAX finds 2 GPU\(s\): gpu:0, gpu:1"):
         devices.choose(DeviceSettings("gpu:2"))
+
+
+@pytest.mark.gpu
+def test_program_on_a_gpu(python: Python) -> None:
+    """In a process of its own, since the other tests start JAX for the CPU."""
+    code = FRESH.format(settings="'gpu', preallocate=False") + (
+        "import numpy as np\n"
+        "x = np.random.default_rng(0).normal(size=(500, 500)).astype('float32')\n"
+        "with backend.scope():\n"
+        "    run = backend.compile(lambda x, y: (backend.kernels['matmul'](x, y),), (0,))\n"
+        "    y = backend.to_numpy(run(backend.own(x, 'float32'), backend.feed(x, 'float32'))[0])\n"
+        "assert abs(y - x.astype('float64') @ x).max() < 1e-3, 'the product was not in full float32'\n"
+        "print(backend.device, backend.devices()[:2])"
+    )
+    done = python(code)
+    if "finds no GPU" in done.stderr:
+        pytest.skip("there is no GPU")
+    assert (done.stdout, done.returncode) == ("gpu:0 ['cpu', 'gpu:0']\n", 0), done.stderr
 
 
 FRESH = """
