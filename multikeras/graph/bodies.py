@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from multikeras.graph.build import all_attributes, apply, data_inputs
+from multikeras.graph.build import ITEM, all_attributes, apply, data_inputs
 from multikeras.graph.context import Body, body
 from multikeras.graph.tensor import Constant, Setting, Tensor
 
@@ -73,15 +73,13 @@ def _reads(tensor: Tensor) -> list[Tensor]:
 
 
 def inline(graph: SubGraph, values: Sequence[Tensor]) -> list[Tensor]:
-    """The outputs of a sub-graph built anew, here, with `values` in place of its bindings."""
-    return substitute(graph.outputs, dict(zip(graph.bindings, values, strict=True)))
+    """The outputs of a sub-graph built anew, here, with `values` in place of its bindings.
 
-
-def substitute(outputs: Sequence[Tensor], replaced: dict[Tensor, Tensor]) -> list[Tensor]:
-    """`outputs` built anew with some tensors replaced; what does not depend on them is reused."""
-    made = dict(replaced)
+    What was made outside the sub-graph is used as it is. Nothing is stored or printed by the copy.
+    """
+    made: dict[Tensor, Any] = dict(zip(graph.bindings, values, strict=True))
     order: list[Tensor] = []
-    stack = [t for t in outputs if t not in made]
+    stack = [t for t in graph.outputs if t not in made]
     seen = set(stack)
     while stack:
         tensor = stack.pop()
@@ -90,20 +88,23 @@ def substitute(outputs: Sequence[Tensor], replaced: dict[Tensor, Tensor]) -> lis
             if x not in seen and x not in made:
                 seen.add(x)
                 stack.append(x)
-    tuples: dict[Tensor, list[Tensor]] = {}
     for tensor in sorted(order, key=lambda t: t.serial):
-        if not any(x in made and made[x] is not x or x in tuples for x in tensor.inputs):
+        inside = tensor.body is not None and tensor.body.within(graph.scope)
+        if not inside and all(made[x] is x for x in tensor.inputs):
             made[tensor] = tensor
-            continue
-        assert tensor.primitive is not None
-        if tensor.primitive.name == "item" and tensor.inputs[0] in tuples:
-            made[tensor] = tuples[tensor.inputs[0]][tensor.attributes["index"]]
-            continue
-        attributes = {n: made.get(v, v) if isinstance(v, Tensor) else v for n, v in all_attributes(tensor).items()}
-        inputs = tuple(made.get(x, x) for x in data_inputs(tensor))
-        result: Any = apply(tensor.primitive, inputs, attributes)
-        if tensor.primitive.multiple:
-            tuples[tensor] = result
         else:
-            made[tensor] = result
-    return [made[t] for t in outputs]
+            made[tensor] = _rebuilt(tensor, made)
+    return [made[t] for t in graph.outputs]
+
+
+def _rebuilt(tensor: Tensor, made: dict[Tensor, Any]) -> Any:
+    """A node applied to the rebuilt counterparts of its inputs; a list where it has several results."""
+    primitive = tensor.primitive
+    if primitive is None:
+        raise ValueError(f"{tensor!r} belongs to {tensor.body} and cannot be rebuilt elsewhere.")
+    if primitive is ITEM:
+        return made[tensor.inputs[0]][tensor.attributes["index"]]
+    if primitive.name == "print_value":
+        return made[tensor.inputs[0]]
+    attributes = {n: made[v] if isinstance(v, Tensor) else v for n, v in all_attributes(tensor).items()}
+    return apply(primitive, tuple(made[x] for x in data_inputs(tensor)), attributes)

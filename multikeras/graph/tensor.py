@@ -252,6 +252,8 @@ class Constant(Tensor):
 
     def __init__(self, value: np.ndarray, name: str | None = None) -> None:
         super().__init__(value.shape, check_dtype(value.dtype), name)
+        # A number is the same inside and outside a body.
+        self.body = None
         self.value = value
         self.on_host = True
         self.copies: dict[str, Any] = {}

@@ -47,6 +47,8 @@ def _scan_gradient(
     before = out[num_carries + num_ys :]
     moving = [i for i, c in enumerate(body.outputs[:num_carries]) if is_float(c.dtype)]
     arriving = [j for j in range(num_ys) if g[num_carries + j] is not None]
+    # A gradient of this gradient arrives at the states before each step as well.
+    resumed = [i for i in moving if g[num_carries + num_ys + i] is not None]
     summed = [k for k, x in enumerate(invariants) if is_float(x.dtype)]
     sliced = [k for k, x in enumerate(sequences) if is_float(x.dtype)]
 
@@ -54,6 +56,7 @@ def _scan_gradient(
         given = list(values)
         take = lambda n: [given.pop(0) for _ in range(n)]  # noqa: E731
         slices, states, upstream_ys = take(num_sequences), take(num_carries), take(len(arriving))
+        upstream_states = dict(zip(resumed, take(len(resumed)), strict=True))
         upstream_carries, sums = take(len(moving)), take(len(summed))
         results = inline(body, [iteration, *slices, *states, *invariants])
         losses = [results[i] for i in moving] + [results[num_carries + j] for j in arriving]
@@ -62,12 +65,17 @@ def _scan_gradient(
         filled = [zeros_like(t) if d is None else d for d, t in zip(made, targets, strict=True)]
         to_slices, rest = filled[: len(sliced)], filled[len(sliced) :]
         to_carries, to_invariants = rest[: len(moving)], rest[len(moving) :]
+        to_carries = [
+            d + upstream_states[i] if i in upstream_states else d for i, d in zip(moving, to_carries, strict=True)
+        ]
         return [*to_carries, *[s + d for s, d in zip(sums, to_invariants, strict=True)]], to_slices
 
+    given_ys = [g[num_carries + j] for j in arriving]
+    given_states = [g[num_carries + num_ys + i] for i in resumed]
     starts = [zeros_like(carries[i]) if g[i] is None else g[i] for i in moving]
     finals, stacked = scan(
         step,
-        [*sequences, *before, *[g[num_carries + j] for j in arriving]],  # type: ignore[list-item]
+        [*sequences, *before, *given_ys, *given_states],
         [*starts, *[zeros_like(invariants[k]) for k in summed]],  # type: ignore[list-item]
         length=length,
         reverse=not reverse,
