@@ -1,0 +1,90 @@
+"""Adagrad and Adadelta, whose steps adapt to all gradients so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from multikeras import backend as K
+from multikeras.optimizers.base import Optimizer, learning_rate_of
+
+
+class Adagrad(Optimizer):
+    """Steps divided by the root of the sum of all squared gradients.
+
+    Source: J. Duchi, E. Hazan and Y. Singer (2011), Adaptive Subgradient Methods, JMLR 12.
+    """
+
+    def __init__(self, lr: float = 0.01, epsilon: float | None = None, decay: float = 0.0, **keywords: Any) -> None:
+        """Makes the hyperparameters.
+
+        Args:
+            lr: Learning rate; also `learning_rate`.
+            epsilon: Added to the root; `K.epsilon()` if None.
+            decay: Step number t has the rate lr / (1 + decay t).
+            **keywords: `clipnorm`, `clipvalue`.
+        """
+        lr = learning_rate_of(lr, keywords)
+        super().__init__(**keywords)
+        self.initial_decay = decay
+        self.epsilon = K.epsilon() if epsilon is None else epsilon
+        self._make_hyperparameters(learning_rate=lr, decay=decay)
+
+    def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
+        gradients, rate = self._begin(loss, params)
+        accumulators = self._slots(params, "accumulator")
+        self.weights = [self.iterations, *accumulators]
+        for p, g, a in zip(params, gradients, accumulators, strict=True):
+            g = K.cast(g, K.dtype(a))
+            total = a + K.square(g)
+            self.updates.append(K.update(a, total))
+            self._update_parameter(p, K.cast(p, K.dtype(a)) - rate * g / (K.sqrt(total) + self.epsilon))
+        return self.updates
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self._numbers("learning_rate", "decay"), "epsilon": self.epsilon, **super().get_config()}
+
+
+class Adadelta(Optimizer):
+    """Steps whose size follows the sizes of the steps before.
+
+    Source: M. Zeiler (2012), ADADELTA: An Adaptive Learning Rate Method, https://arxiv.org/abs/1212.5701.
+    """
+
+    def __init__(
+        self, lr: float = 1.0, rho: float = 0.95, epsilon: float | None = None, decay: float = 0.0, **keywords: Any
+    ) -> None:
+        """Makes the hyperparameters.
+
+        Args:
+            lr: Learning rate; also `learning_rate`.
+            rho: Share of the old means in the new ones.
+            epsilon: Added below both roots; `K.epsilon()` if None.
+            decay: Step number t has the rate lr / (1 + decay t).
+            **keywords: `clipnorm`, `clipvalue`.
+        """
+        lr = learning_rate_of(lr, keywords)
+        super().__init__(**keywords)
+        self.initial_decay = decay
+        self.epsilon = K.epsilon() if epsilon is None else epsilon
+        self.rho = rho
+        self._make_hyperparameters(learning_rate=lr, decay=decay)
+
+    def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
+        gradients, rate = self._begin(loss, params)
+        accumulators, deltas = self._slots(params, "accumulator"), self._slots(params, "delta_accumulator")
+        self.weights = [self.iterations, *accumulators, *deltas]
+        for p, g, a, d in zip(params, gradients, accumulators, deltas, strict=True):
+            g = K.cast(g, K.dtype(a))
+            square = self.rho * a + (1.0 - self.rho) * K.square(g)
+            step = g * K.sqrt(d + self.epsilon) / K.sqrt(square + self.epsilon)
+            self.updates += [
+                K.update(a, square),
+                K.update(d, self.rho * d + (1.0 - self.rho) * K.square(step)),
+            ]
+            self._update_parameter(p, K.cast(p, K.dtype(a)) - rate * step)
+        return self.updates
+
+    def get_config(self) -> dict[str, Any]:
+        numbers = self._numbers("learning_rate", "decay")
+        return {**numbers, "rho": self.rho, "epsilon": self.epsilon, **super().get_config()}
