@@ -68,6 +68,9 @@ def elementwise_kernels(xp: Any) -> dict[str, Kernel]:
     def relu(x: Array) -> Array:
         return xp.maximum(x, 0)
 
+    def relu_gradient(g: Array, out: Array) -> Array:
+        return xp.where(xp.greater(out, 0), g, xp.zeros((), g.dtype))
+
     def sigmoid(x: Array) -> Array:
         # 1 / (1 + exp(-x)) keeps its relative accuracy where the result is small, which half of
         # tanh(x / 2) plus a half, faster in float32, does not. Where exp overflows the result is 0.
@@ -86,6 +89,7 @@ def elementwise_kernels(xp: Any) -> dict[str, Kernel]:
         "ceil": floats_only(xp.ceil),
         "round": floats_only(xp.rint),
         "relu": relu,
+        "relu_gradient": relu_gradient,
         "sigmoid": sigmoid,
         "cast": cast,
         "identity": identity,

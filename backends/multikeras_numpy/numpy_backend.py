@@ -11,6 +11,7 @@ import numpy as np
 
 from multikeras.contract import DTYPES, Array, Backend, DeviceError, DeviceSettings
 from multikeras_arrays import array_kernels
+from multikeras_numpy.numpy_elementwise import ELEMENTWISE_KERNELS
 from multikeras_numpy.numpy_optimizers import OPTIMIZER_KERNELS
 from multikeras_numpy.numpy_random import RANDOM_KERNELS
 from multikeras_numpy.numpy_reductions import REDUCTION_KERNELS
@@ -54,6 +55,7 @@ class NumpyBackend(Backend):
             )
         self.kernels = {
             **array_kernels(np, to_numpy=np.asarray, as_strided=_as_strided, tile_bytes=_TILE_BYTES),
+            **ELEMENTWISE_KERNELS,
             **REDUCTION_KERNELS,
             **RANDOM_KERNELS,
             **OPTIMIZER_KERNELS,
@@ -66,6 +68,9 @@ class NumpyBackend(Backend):
 
     def own(self, value: Any, dtype: str) -> Array:
         return np.array(value, _DTYPES[dtype], order="C")
+
+    def copy(self, array: Array) -> Array:
+        return np.array(array, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray:
         return np.asarray(array)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from multikeras_numpy import NumpyBackend
+
 FLOATS = ("float16", "float32", "float64")
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32")
@@ -195,3 +197,58 @@ def test_where(kernels, rng, dtype):
     result = kernels["where"](condition, x, y)
     assert result.dtype == dtype
     np.testing.assert_array_equal(result, np.broadcast_to(condition, (3, 4)).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", [*NUMBERS, "bool"])
+@pytest.mark.parametrize("size", [1500, 150_000])
+def test_where_of_many_entries(rng, dtype, size):
+    """The NumPy backend chooses by bits there: infinities, NaN and signed zeros have to come through."""
+    kernel = NumpyBackend().kernels["where"]
+    condition = rng.integers(0, 2, size).astype(bool)
+    x, y = values(rng, size, dtype), values(rng, size, dtype)[::-1]
+    row = values(rng, (3, size), dtype)
+    for first, second in (
+        (x, y),
+        (x, y.copy()),
+        (x, np.zeros((), dtype)),
+        (np.zeros((), dtype), x),
+        (x, np.ones((), dtype)),
+        (np.zeros((), dtype), np.ones((), dtype)),
+        (row, y),
+        (row[:, :1], np.zeros((), dtype)),
+        (x, np.array(-0.0, dtype) if dtype in FLOATS else x),
+    ):
+        for choice in (condition, np.broadcast_to(condition, (3, size)), condition[:1]):
+            result = kernel(choice, first, second)
+            expected = np.where(choice, first, second)
+            assert result.dtype == dtype
+            np.testing.assert_array_equal(result, expected)
+            if dtype in FLOATS:
+                np.testing.assert_array_equal(np.signbit(result), np.signbit(expected))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(), (3, 5), (60, 50), (300, 500)])
+def test_relu_gradient(kernels, rng, dtype, shape):
+    kernel = kernels["relu_gradient"]
+    g, out = np.asarray(rng.standard_normal(shape), dtype), np.asarray(rng.standard_normal(shape), dtype)
+    if shape:
+        g[0, :2] = [np.inf, np.nan]
+        out[0, :2] = [-1, 0]
+    for a, b in ((g, out), (g.T, out.T), (g, np.asfortranarray(out))):
+        result = kernel(a, b)
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, np.where(b > 0, a, np.zeros((), dtype)))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_powers_by_one_exponent(kernels, rng, dtype):
+    x = rng.normal(0, 2, 3000).astype(dtype)
+    x[:2] = [0, np.inf]
+    for exponent in (-3, -2, -1, 0, 0.5, 1, 1.5, 2, 3, 4, 5, 6):
+        result = kernels["power"](x, np.array(exponent, dtype))
+        assert result.dtype == dtype
+        with np.errstate(all="ignore"):
+            expected = np.power(x.astype("float64"), exponent).astype(dtype)
+        # Fourth powers by two products: at most three roundings.
+        np.testing.assert_allclose(result, expected, rtol=3e-3 if dtype == "float16" else TOLERANCE[dtype] * 2)

@@ -83,6 +83,7 @@ def calls(dtype):
     for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "isnan", "isfinite"):
         yield name, (x,), {}
     yield "divide", (x, y), {}
+    yield "relu_gradient", (x, x - np.ones((), dtype)), {}
     for name in ("softmax", "log_softmax"):
         yield name, (x,), {}
     yield "random_bits", (key,), {"shape": (3, 50)}
