@@ -82,6 +82,8 @@ from multikeras.backend.elementwise import (
     tan,
     where,
 )
+from multikeras.backend.local_convolution import local_conv1d, local_conv2d
+from multikeras.backend.loops import foldl, foldr, map_fn, rnn
 from multikeras.backend.making import (
     arange,
     cast,
@@ -248,6 +250,8 @@ __all__ = [
     "flatten",
     "floatx",
     "floor",
+    "foldl",
+    "foldr",
     "function",
     "gather",
     "get_session",
@@ -278,6 +282,8 @@ __all__ = [
     "less_equal",
     "lesser",
     "lesser_equal",
+    "local_conv1d",
+    "local_conv2d",
     "log",
     "log1p",
     "log_softmax",
@@ -286,6 +292,7 @@ __all__ = [
     "logical_or",
     "logsumexp",
     "manual_variable_initialization",
+    "map_fn",
     "matmul",
     "max",
     "maximum",
@@ -325,6 +332,7 @@ __all__ = [
     "resize_images",
     "resize_volumes",
     "reverse",
+    "rnn",
     "round",
     "separable_conv1d",
     "separable_conv2d",

@@ -189,6 +189,11 @@ def stop_gradient(variables: Any) -> Any:
 # -- updates ------------------------------------------------------------------------------------
 
 
+def _operand(value: Any) -> Any:
+    # A bare variable passes through a primitive, where `control_dependencies` puts its new value.
+    return common.fresh(value) if isinstance(value, Variable) else value
+
+
 def update(x: Any, new_x: Any) -> Update:
     """Stores a new value in a variable.
 
@@ -199,7 +204,7 @@ def update(x: Any, new_x: Any) -> Update:
     Returns:
         An entry for the updates of `K.function`, which is also a tensor: the new value.
     """
-    return graph_updates.assign(x, new_x)
+    return graph_updates.assign(x, _operand(new_x))
 
 
 def update_add(x: Any, increment: Any) -> Update:
@@ -209,7 +214,7 @@ def update_add(x: Any, increment: Any) -> Update:
         x: Variable.
         increment: Tensor or number.
     """
-    return graph_updates.assign_add(x, increment)
+    return graph_updates.assign_add(x, _operand(increment))
 
 
 def update_sub(x: Any, decrement: Any) -> Update:
@@ -232,7 +237,7 @@ def moving_average_update(x: Any, value: Any, momentum: Any) -> Update:
     """
     if isinstance(momentum, Tensor):
         return graph_updates.assign(x, x * momentum + (1 - momentum) * value)
-    return graph_updates.assign_average(x, value, momentum)
+    return graph_updates.assign_average(x, _operand(value), momentum)
 
 
 @contextmanager
