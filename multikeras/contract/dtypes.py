@@ -6,7 +6,7 @@ lattice of JAX and Keras 3, in which an integer meets a float and becomes that f
 
 from __future__ import annotations
 
-from functools import lru_cache, reduce
+from functools import cache, reduce
 
 #: Storage size in bytes of every data type, by name.
 SIZES: dict[str, int] = {
@@ -71,7 +71,7 @@ def _name_of(dtype: object) -> str:
     return name.removeprefix("torch.").removesuffix("_ref")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _promote_pair(x: str, y: str) -> str:
     if x == y or y == "bool":
         return x

@@ -29,8 +29,8 @@ class Primitive:
         dtype: Rule giving the result's data type, or a list likewise.
         gradient: Rule `(g, out, *inputs, **attributes)` giving the gradient for each input, None
             where there is none; with several results `g` and `out` are lists, and missing `g` are
-            None. Sums over broadcast axes are left to the caller. None instead of a rule: the
-            primitive is constant almost everywhere, or has integers as its result.
+            None. Sums over broadcast axes are left to the caller. `'composition'`: through
+            the composition. None: the primitive is constant almost everywhere, or has integers as its result.
         doc: What it computes, in a sentence.
         multiple: Whether it has several results (its kernel then returns a tuple).
         residuals: How many of the last results exist only for the gradient's kernel. A kernel of
@@ -55,7 +55,7 @@ class Primitive:
     name: str
     shape: Rule
     dtype: Rule
-    gradient: Rule | None
+    gradient: Rule | str | None
     doc: str
     multiple: bool = False
     residuals: int = 0

@@ -88,7 +88,7 @@ def _node(
         node.inputs = inputs
         node.attributes = attributes
     node.on_host = primitive.host or (
-        not primitive.effect and not primitive.keep and all([x.on_host for x in node.inputs])
+        not primitive.effect and not primitive.keep and all(x.on_host for x in node.inputs)
     )
     return node
 
@@ -125,7 +125,7 @@ def located(node: Tensor) -> str:
 
 
 #: Picks one result of a primitive with several; every backend gets it as plain indexing.
-ITEM = primitive(
+ITEM: Primitive = primitive(
     "item",
     shape=lambda node, index: node.shape[index],
     dtype=lambda node, index: node.known[index],

@@ -98,7 +98,8 @@ def _reverse(node: Tensor, g: Any, order: set[Tensor], cut: set[Tensor], arrived
     if primitive.gradient == "composition":
         made = _through_composition(node, g, inputs)
     else:
-        made = primitive.gradient(g, out, *inputs, **all_attributes(node))  # type: ignore[misc]
+        assert callable(primitive.gradient)
+        made = primitive.gradient(g, out, *inputs, **all_attributes(node))
     if len(made) != len(inputs):
         raise ValueError(
             f"The gradient rule of {primitive.name!r} gave {len(made)} gradients for {len(inputs)} inputs."

@@ -120,7 +120,7 @@ class Operators:
         return self is not other
 
     def __getitem__(self, key: Any) -> Any:
-        return operands.index(self, key)
+        return operands.index(self, key)  # type: ignore[arg-type]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         name = operands.UFUNCS.get(ufunc.__name__)

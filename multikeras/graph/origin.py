@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _INTERNAL: dict[CodeType, bool] = {}
@@ -18,7 +18,7 @@ Origin = tuple[CodeType, int, str | None]
 
 def capture(layer: str | None) -> Origin | None:
     """The innermost frame outside this package, with the layer that was being called."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
         internal = _INTERNAL.get(code)
@@ -26,7 +26,7 @@ def capture(layer: str | None) -> Origin | None:
             internal = _INTERNAL[code] = code.co_filename.startswith(_PACKAGE)
         if not internal:
             return code, frame.f_lasti, layer
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

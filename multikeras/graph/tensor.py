@@ -133,8 +133,7 @@ class Tensor(Operators):
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            f"{self!r} cannot be pickled: it is a node of a graph. Pickle the model, or the value "
-            "that K.eval gives."
+            f"{self!r} cannot be pickled: it is a node of a graph. Pickle the model, or the value that K.eval gives."
         )
 
     # -- values ---------------------------------------------------------------------------------
@@ -213,9 +212,7 @@ class Variable(Tensor):
 
     __slots__ = ("array", "constraint", "home", "initial", "lock", "regularizer", "trainable")
 
-    def __init__(
-        self, shape: Shape, dtype: str, initial: Any, name: str | None = None, trainable: bool = True
-    ) -> None:
+    def __init__(self, shape: Shape, dtype: str, initial: Any, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(shape, dtype, name)
         # A variable outlives the body that happened to be traced when it was made.
         self.body = None

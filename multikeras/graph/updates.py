@@ -53,7 +53,7 @@ def _average(x: Tensor, value: Tensor, momentum: float) -> Tensor:
     return made
 
 
-ASSIGN = primitive(
+ASSIGN: Primitive = primitive(
     "assign",
     shape=lambda x, value: x.shape,
     dtype=lambda x, value: x.dtype,
@@ -62,7 +62,7 @@ ASSIGN = primitive(
     effect=True,
     doc="The new value of a variable.",
 )
-ASSIGN_ADD = primitive(
+ASSIGN_ADD: Primitive = primitive(
     "assign_add",
     shape=lambda x, value: x.shape,
     dtype=lambda x, value: x.dtype,
@@ -71,7 +71,7 @@ ASSIGN_ADD = primitive(
     effect=True,
     doc="A variable plus an increment, to be stored.",
 )
-ASSIGN_AVERAGE = primitive(
+ASSIGN_AVERAGE: Primitive = primitive(
     "assign_average",
     shape=lambda x, value, momentum: x.shape,
     dtype=lambda x, value, momentum: x.dtype,
@@ -89,7 +89,8 @@ def _update(rule: Primitive, variable: Variable, value: Any, **attributes: Any) 
         )
     new = operands.cast(operands.convert(value, variable.dtype), variable.dtype)
     if len(new.shape) > len(variable.shape) or any(
-        a != b and a not in (1, None) and b is not None for a, b in zip(new.shape[::-1], variable.shape[::-1], strict=False)
+        a != b and a not in (1, None) and b is not None
+        for a, b in zip(new.shape[::-1], variable.shape[::-1], strict=False)
     ):
         raise ValueError(
             f"Variable {variable.name!r} has shape {variable.shape}; a value of shape {new.shape} cannot be stored."

@@ -46,8 +46,7 @@ class Function:
         name: str = "function",
         phase: int | None = None,
     ) -> None:
-        """
-        Args:
+        """Args:
             inputs: Tensors to feed: placeholders, or any tensor in the middle of a graph.
             outputs: Tensors to compute.
             updates: Updates or (variable, new value) pairs.
@@ -117,7 +116,7 @@ class Function:
 
     def _check_shape(self, tensor: Tensor, shape: Sequence[int]) -> None:
         wanted = tensor.shape
-        if len(shape) != len(wanted) or any([w is not None and w != n for w, n in zip(wanted, shape, strict=True)]):
+        if len(shape) != len(wanted) or any(w is not None and w != n for w, n in zip(wanted, shape, strict=True)):
             raise ValueError(
                 f"{self.name}: input {tensor.name!r} expects shape {wanted}, received an array of shape {tuple(shape)}."
             )
@@ -186,9 +185,7 @@ def _as_update(update: Any) -> Update:
         return update
     if isinstance(update, (tuple, list)) and len(update) == 2 and isinstance(update[0], Variable):
         return assign(update[0], operands.convert(update[1], update[0].dtype))
-    raise TypeError(
-        f"An update is what K.update gives, or a pair (variable, new value); received {update!r}."
-    )
+    raise TypeError(f"An update is what K.update gives, or a pair (variable, new value); received {update!r}.")
 
 
 def _phase_value(value: Any) -> int:

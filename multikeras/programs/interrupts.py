@@ -6,7 +6,7 @@ import threading
 
 # The functions underneath the module `signal`, whose wrappers turn every number into an enum and
 # back: 2 us against 10 for each run that stores.
-from _signal import SIG_DFL, SIG_IGN, getsignal, signal
+from _signal import SIG_DFL, SIG_IGN, getsignal, signal  # type: ignore[import-not-found]
 from signal import SIGINT
 from types import FrameType, TracebackType
 from typing import Any

@@ -253,7 +253,7 @@ class Source:
                 their number; gives what is to be called instead.
         """
         namespace = dict(self.names)
-        exec(compile(text, "<multikeras program>", "exec"), namespace)
+        exec(compile(text, "<multikeras program>", "exec"), namespace)  # noqa: S102 - the text is ours, from a validated graph
         made: Callable[..., tuple[Any, ...]]
         if not self.pieces:
             made = compile_piece(namespace["program"], None)
@@ -265,7 +265,7 @@ class Source:
 
     def text(self) -> str:
         """The source; afterwards `names` holds what it refers to and `key` what tells it from others."""
-        registers = {t: f"a{i}" for i, t in enumerate(self.straight.arguments)}
+        registers: dict[Tensor, str] = {t: f"a{i}" for i, t in enumerate(self.straight.arguments)}
         arguments = ", ".join(registers.values())
         free: list[str] = []
         count = 0
@@ -311,7 +311,7 @@ class Source:
             self._bind(name, line.kernel, line.kernel)
         return name
 
-    def _operand(self, tensor: Tensor, registers: dict[Tensor, str]) -> str:
+    def _operand(self, tensor: Tensor | None, registers: dict[Tensor, str]) -> str:
         if tensor is None:
             return "None"
         name = registers.get(tensor) or self._constants.get(tensor)
@@ -420,7 +420,7 @@ def interpret(straight: Straight, backend: Backend, values: Sequence[Any]) -> li
     """
     held: dict[Any, Any] = dict(zip(straight.arguments, values, strict=True))
 
-    def operand(tensor: Tensor) -> Any:
+    def operand(tensor: Tensor | None) -> Any:
         if tensor is None:
             return None
         if tensor in held:
@@ -439,4 +439,15 @@ def interpret(straight: Straight, backend: Backend, values: Sequence[Any]) -> li
     return [operand(t) for t in straight.results]
 
 
-__all__ = ["CHUNK", "VIEWS", "Line", "Source", "Straight", "body_function", "constant_array", "interpret", "owner", "straighten"]
+__all__ = [
+    "CHUNK",
+    "VIEWS",
+    "Line",
+    "Source",
+    "Straight",
+    "body_function",
+    "constant_array",
+    "interpret",
+    "owner",
+    "straighten",
+]

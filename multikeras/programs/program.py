@@ -71,13 +71,12 @@ class Program:
         compiled: bool = True,
         fresh: bool = True,
     ) -> None:
-        """
-        Args:
-            specialised: The graph.
-            backend: Where it runs.
-            fed: The arguments that are passed in, in order.
-            compiled: Whether to generate and compile; otherwise the line is interpreted.
-            fresh: Whether outputs must share memory with nothing.
+        """Args:
+        specialised: The graph.
+        backend: Where it runs.
+        fed: The arguments that are passed in, in order.
+        compiled: Whether to generate and compile; otherwise the line is interpreted.
+        fresh: Whether outputs must share memory with nothing.
         """
         self.backend = backend
         outputs, stores = specialised.outputs, specialised.stores

@@ -6,8 +6,8 @@ They are known when a program is specialised, so that the branch not taken costs
 from __future__ import annotations
 
 from multikeras import config
-from multikeras.graph.tensor import Setting, Tensor
 from multikeras.graph import operands
+from multikeras.graph.tensor import Setting, Tensor
 
 _PHASE = Setting(
     "learning_phase",
@@ -20,15 +20,18 @@ _EPSILON = Setting("epsilon", "float64", "K.epsilon() gives the number.")
 #: What `set_learning_phase` said, None while nothing was.
 _fixed_phase: int | None = None
 
+
 def learning_phase() -> Tensor:
     """The phase as an operand: 0 test, 1 train; a constant after `set_learning_phase`."""
     if _fixed_phase is not None:
         return operands.scalar(_fixed_phase, "int32")
     return _PHASE
 
+
 def epsilon() -> Setting:
     """Epsilon as an operand of type float64, read when a program is specialised."""
     return _EPSILON
+
 
 def set_learning_phase(value: int) -> None:
     """Fixes the phase of graph built from now on, and the default of functions that do not list it.
@@ -41,21 +44,24 @@ def set_learning_phase(value: int) -> None:
         raise ValueError(f"K.set_learning_phase takes 0 (test) or 1 (train), received {value!r}.")
     _fixed_phase = int(value)
 
+
 def clear_learning_phase() -> None:
     """Forgets what `set_learning_phase` said."""
     global _fixed_phase
     _fixed_phase = None
 
+
 def default_phase() -> int:
     """The phase of a run that does not say one."""
     return _fixed_phase or 0
+
 
 def values(phase: int) -> dict[str, float]:
     """The host settings of a run, by key."""
     return {"learning_phase": phase, "epsilon": config.epsilon()}
 
-__all__ = [
 
+__all__ = [
     "clear_learning_phase",
     "default_phase",
     "epsilon",

@@ -27,6 +27,7 @@ from multikeras.graph.tensor import (
     Placeholder,
     RandomKey,
     Setting,
+    Shape,
     Tensor,
     ValueTensor,
     Variable,
@@ -48,7 +49,7 @@ class Argument(Tensor):
 
     __slots__ = ("source",)
 
-    def __init__(self, source: Tensor, shape: tuple[int, ...], dtype: str) -> None:
+    def __init__(self, source: Tensor, shape: Shape, dtype: str) -> None:
         super().__init__(shape, dtype, source.name)
         self.source = source
 
@@ -240,7 +241,7 @@ class Specialiser:
         if isinstance(tensor, Setting):
             return host_constant(np.asarray(self.settings[tensor.key]), tensor.dtype)
         if isinstance(tensor, (Variable, ValueTensor, RandomKey)):
-            return Argument(tensor, tensor.shape, tensor.dtype)  # type: ignore[arg-type]
+            return Argument(tensor, tensor.shape, tensor.dtype)
         self.missing(tensor)
         raise AssertionError
 
@@ -269,7 +270,7 @@ class Specialiser:
             return self.compose(primitive, inputs, attributes)
         shape = primitive.shape(*inputs, **attributes)
         dtype = primitive.dtype(*inputs, **attributes)
-        if all([simplify.foldable(x) for x in inputs]) and self.may_fold(primitive, shape):
+        if all(simplify.foldable(x) for x in inputs) and self.may_fold(primitive, shape):
             return self.fold(primitive, inputs, attributes, dtype)
         key = None
         if not (primitive.effect or primitive.keep):
@@ -284,7 +285,9 @@ class Specialiser:
             self.merged[key] = node
         return node
 
-    def fit(self, value: Tensor, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]) -> Tensor:
+    def fit(
+        self, value: Tensor, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
+    ) -> Tensor:
         """`value` with the shape that the primitive's result has: a removed operand may have broadcast it."""
         if not primitive.broadcasts or primitive.name == "broadcast_to":
             return value

@@ -5,10 +5,18 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from multikeras.contract import PRIMITIVES, primitive
+from multikeras.contract import PRIMITIVES, Primitive, primitive
 from multikeras.graph.ops.elementwise import exp, greater, log
 from multikeras.graph.ops.reductions import reduce_max, reduce_sum
-from multikeras.graph.ops.rules import broadcast_shapes, first_dtype, first_shape, float_dtype, same_dtype, shape_of, where
+from multikeras.graph.ops.rules import (
+    broadcast_shapes,
+    first_dtype,
+    first_shape,
+    float_dtype,
+    same_dtype,
+    shape_of,
+    where,
+)
 from multikeras.graph.tensor import Shape, Tensor
 
 
@@ -31,7 +39,7 @@ def swap_last(x: Tensor) -> Tensor:
     return made
 
 
-matmul = primitive(
+matmul: Primitive = primitive(
     "matmul",
     shape=_matmul_shape,
     dtype=same_dtype,
@@ -66,7 +74,7 @@ def _log_softmax_gradient(g: Tensor, out: Tensor, x: Tensor) -> Any:
     return (g - exp(out) * reduce_sum(g, axis=(x.ndim - 1,), keepdims=True),)
 
 
-softmax = primitive(
+softmax: Primitive = primitive(
     "softmax",
     shape=first_shape,
     dtype=float_dtype,
@@ -74,7 +82,7 @@ softmax = primitive(
     composition=_softmax,
     doc="exp(x) divided by its sum over the last axis.",
 )
-log_softmax = primitive(
+log_softmax: Primitive = primitive(
     "log_softmax",
     shape=first_shape,
     dtype=float_dtype,
@@ -140,7 +148,9 @@ def _conv_shape(x: Tensor, kernel: Tensor, strides: Any, padding: Padding, dilat
             f"{taken * groups}. Check the data format and the input shape."
         )
     if filters is not None and filters % groups:
-        raise ValueError(f"A kernel of shape {kernel.shape} has {filters} filters, which {groups} groups do not divide.")
+        raise ValueError(
+            f"A kernel of shape {kernel.shape} has {filters} filters, which {groups} groups do not divide."
+        )
     return (x.shape[0], *_windows(x.shape[1:-1], kernel.shape[:-2], strides, padding, dilation), filters)
 
 
@@ -155,7 +165,7 @@ def _conv_gradient(g: Tensor, out: Tensor, x: Tensor, kernel: Tensor, **attribut
     )
 
 
-conv = primitive(
+conv: Primitive = primitive(
     "conv",
     shape=_conv_shape,
     dtype=float_dtype,
@@ -174,7 +184,7 @@ def _input_gradient_gradient(g: Tensor, out: Tensor, y: Tensor, kernel: Tensor, 
     return conv(g, kernel, **attributes), conv_kernel_gradient(g, y, shape=shape_of(kernel), **attributes)
 
 
-conv_input_gradient = primitive(
+conv_input_gradient: Primitive = primitive(
     "conv_input_gradient",
     shape=lambda g, kernel, shape, strides, padding, dilation, groups: tuple(shape),
     dtype=float_dtype,
@@ -194,7 +204,7 @@ def _kernel_gradient_gradient(g: Tensor, out: Tensor, x: Tensor, y: Tensor, shap
     return conv_input_gradient(y, g, shape=shape_of(x), **attributes), conv(x, g, **attributes)
 
 
-conv_kernel_gradient = primitive(
+conv_kernel_gradient: Primitive = primitive(
     "conv_kernel_gradient",
     shape=lambda x, g, shape, strides, padding, dilation, groups: tuple(shape),
     dtype=float_dtype,
@@ -238,9 +248,7 @@ def _window_slices(x: Tensor, window: Any, strides: Any, padding: Any, value: fl
     for offset in product(*map(range, window)):
         stops = [o + (n - 1) * s + 1 for o, n, s in zip(offset, places, strides, strict=True)]  # type: ignore[operator]
         views.append(
-            PRIMITIVES["slice"](
-                padded, starts=(0, *offset, 0), stops=(None, *stops, None), steps=(1, *strides, 1)
-            )
+            PRIMITIVES["slice"](padded, starts=(0, *offset, 0), stops=(None, *stops, None), steps=(1, *strides, 1))
         )
     return views
 
@@ -272,7 +280,7 @@ def _max_pool_gradient_composition(
     return made
 
 
-max_pool = primitive(
+max_pool: Primitive = primitive(
     "max_pool",
     shape=lambda x, window, strides, padding: [_pool_shape(x, window, strides, padding), ()],
     dtype=lambda x, window, strides, padding: [x.dtype, "opaque"],
@@ -283,7 +291,7 @@ max_pool = primitive(
     resolve=_pool_resolve,
     doc="Largest entry of each window; the first of equal ones gets the gradient.",
 )
-max_pool_gradient = primitive(
+max_pool_gradient: Primitive = primitive(
     "max_pool_gradient",
     shape=lambda g, x, y, residual, window, strides, padding: x.shape,
     dtype=first_dtype,
@@ -292,7 +300,7 @@ max_pool_gradient = primitive(
     resolve=_pool_resolve,
     doc="Gradient of max_pool, reading its residual.",
 )
-sum_pool = primitive(
+sum_pool: Primitive = primitive(
     "sum_pool",
     shape=_pool_shape,
     dtype=first_dtype,
@@ -302,7 +310,7 @@ sum_pool = primitive(
     resolve=_pool_resolve,
     doc="Sum of each window, the padding counting as 0.",
 )
-sum_pool_gradient = primitive(
+sum_pool_gradient: Primitive = primitive(
     "sum_pool_gradient",
     shape=lambda g, shape, window, strides, padding: tuple(shape),
     dtype=first_dtype,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from multikeras.contract import PRIMITIVES, is_float, primitive
+from multikeras.contract import PRIMITIVES, Primitive, is_float, primitive
 from multikeras.graph import operands
 from multikeras.graph.bodies import SubGraph, captured, inline, trace
 from multikeras.graph.context import Body
@@ -75,7 +75,7 @@ def _scan_gradient(
     starts = [zeros_like(carries[i]) if g[i] is None else g[i] for i in moving]
     finals, stacked = scan(
         step,
-        [*sequences, *before, *given_ys, *given_states],
+        [*sequences, *before, *given_ys, *given_states],  # type: ignore[list-item]
         [*starts, *[zeros_like(invariants[k]) for k in summed]],  # type: ignore[list-item]
         length=length,
         reverse=not reverse,
@@ -91,7 +91,7 @@ def _scan_gradient(
     return result
 
 
-scan_ = primitive(
+scan_: Primitive = primitive(
     "scan",
     shape=_scan_shapes,
     dtype=_scan_dtypes,
@@ -211,7 +211,7 @@ def _cond_gradient(
     return result
 
 
-cond_ = primitive(
+cond_: Primitive = primitive(
     "cond",
     shape=_cond_shapes,
     dtype=lambda predicate, *operands, then_body, else_body: [o.dtype for o in then_body.outputs],
@@ -261,7 +261,7 @@ def cond(
 
 # -- effects and doors --------------------------------------------------------------------------
 
-after = primitive(
+after: Primitive = primitive(
     "after",
     shape=lambda x, *effects: x.shape,
     dtype=lambda x, *effects: x.dtype,
@@ -278,7 +278,7 @@ def with_effects(tensors: Sequence[Tensor], effects: Sequence[Update]) -> list[T
     return [after(t, *effects) for t in tensors]
 
 
-host_select = primitive(
+host_select: Primitive = primitive(
     "host_select",
     shape=lambda predicate, x, y: tuple(a if a == b else None for a, b in zip(x.shape, y.shape, strict=True)),
     dtype=lambda predicate, x, y: operands_dtype(x, y),
@@ -299,7 +299,7 @@ def operands_dtype(x: Tensor, y: Tensor) -> str:
     return x.dtype
 
 
-print_value = primitive(
+print_value: Primitive = primitive(
     "print_value",
     shape=lambda x, message: x.shape,
     dtype=lambda x, message: x.dtype,
@@ -320,7 +320,7 @@ def _host_call_gradient(g: list[Tensor | None], out: list[Tensor], *inputs: Tens
     return made if isinstance(made, (list, tuple)) else [made]
 
 
-host_call = primitive(
+host_call: Primitive = primitive(
     "host_call",
     shape=lambda *inputs, function, outputs, gradient: [tuple(shape) for shape, dtype in outputs],
     dtype=lambda *inputs, function, outputs, gradient: [dtype for shape, dtype in outputs],
@@ -329,7 +329,7 @@ host_call = primitive(
     keep=True,
     doc="A Python function of NumPy arrays, called on the host at every run.",
 )
-custom = primitive(
+custom: Primitive = primitive(
     "custom_gradient",
     shape=lambda x, *arguments, rule: x.shape,
     dtype=lambda x, *arguments, rule: x.dtype,

@@ -27,9 +27,7 @@ def _unary(name: str, doc: str, gradient: Rule | None, dtype: Rule = float_dtype
 
 
 def _binary(name: str, doc: str, gradient: Rule | None, dtype: Rule = same_dtype) -> Primitive:
-    return primitive(
-        name, shape=broadcast, dtype=dtype, gradient=gradient, doc=doc, elementwise=True, broadcasts=True
-    )
+    return primitive(name, shape=broadcast, dtype=dtype, gradient=gradient, doc=doc, elementwise=True, broadcasts=True)
 
 
 def _integers(*inputs: Tensor, **attributes: Any) -> str:
@@ -45,25 +43,29 @@ def _booleans(*inputs: Tensor, **attributes: Any) -> str:
     return "bool"
 
 
-identity = _unary("identity", "The same value, as a new tensor.", lambda g, out, x: (g,), first_dtype)
-negative = _unary("negative", "-x.", lambda g, out, x: (-g,), first_dtype)
-abs_ = _unary("abs", "Absolute value; the gradient at 0 is 0.", lambda g, out, x: (g * sign(x),), first_dtype)
-sign = _unary("sign", "-1, 0 or 1; constant almost everywhere.", None, first_dtype)
-floor = _unary("floor", "Largest integer not above; constant almost everywhere.", None)
-ceil = _unary("ceil", "Smallest integer not below; constant almost everywhere.", None)
-round_ = _unary("round", "Nearest integer, halves to even; constant almost everywhere.", None)
-exp = _unary("exp", "e to the power x.", lambda g, out, x: (g * out,))
-expm1 = _unary("expm1", "exp(x) - 1, accurate near 0.", lambda g, out, x: (g * (out + 1),))
-log = _unary("log", "Natural logarithm.", lambda g, out, x: (g / x,))
-log1p = _unary("log1p", "log(1 + x), accurate near 0.", lambda g, out, x: (g / (x + 1),))
-sqrt = _unary("sqrt", "Square root, NaN below 0.", lambda g, out, x: (g * 0.5 / out,))
-sin = _unary("sin", "Sine of an angle in radians.", lambda g, out, x: (g * cos(x),))
-cos = _unary("cos", "Cosine of an angle in radians.", lambda g, out, x: (-g * sin(x),))
-tan = _unary("tan", "Tangent of an angle in radians.", lambda g, out, x: (g * (out * out + 1),))
-tanh = _unary("tanh", "Hyperbolic tangent.", lambda g, out, x: (g * (1 - out * out),))
-sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)), for any x.", lambda g, out, x: (g * (out * (1 - out)),))
-relu = _unary("relu", "max(x, 0); the gradient at 0 is 0.", lambda g, out, x: (relu_gradient(g, out),), same_dtype)
-relu_gradient = primitive(
+identity: Primitive = _unary("identity", "The same value, as a new tensor.", lambda g, out, x: (g,), first_dtype)
+negative: Primitive = _unary("negative", "-x.", lambda g, out, x: (-g,), first_dtype)
+abs_: Primitive = _unary(
+    "abs", "Absolute value; the gradient at 0 is 0.", lambda g, out, x: (g * sign(x),), first_dtype
+)
+sign: Primitive = _unary("sign", "-1, 0 or 1; constant almost everywhere.", None, first_dtype)
+floor: Primitive = _unary("floor", "Largest integer not above; constant almost everywhere.", None)
+ceil: Primitive = _unary("ceil", "Smallest integer not below; constant almost everywhere.", None)
+round_: Primitive = _unary("round", "Nearest integer, halves to even; constant almost everywhere.", None)
+exp: Primitive = _unary("exp", "e to the power x.", lambda g, out, x: (g * out,))
+expm1: Primitive = _unary("expm1", "exp(x) - 1, accurate near 0.", lambda g, out, x: (g * (out + 1),))
+log: Primitive = _unary("log", "Natural logarithm.", lambda g, out, x: (g / x,))
+log1p: Primitive = _unary("log1p", "log(1 + x), accurate near 0.", lambda g, out, x: (g / (x + 1),))
+sqrt: Primitive = _unary("sqrt", "Square root, NaN below 0.", lambda g, out, x: (g * 0.5 / out,))
+sin: Primitive = _unary("sin", "Sine of an angle in radians.", lambda g, out, x: (g * cos(x),))
+cos: Primitive = _unary("cos", "Cosine of an angle in radians.", lambda g, out, x: (-g * sin(x),))
+tan: Primitive = _unary("tan", "Tangent of an angle in radians.", lambda g, out, x: (g * (out * out + 1),))
+tanh: Primitive = _unary("tanh", "Hyperbolic tangent.", lambda g, out, x: (g * (1 - out * out),))
+sigmoid: Primitive = _unary("sigmoid", "1 / (1 + exp(-x)), for any x.", lambda g, out, x: (g * (out * (1 - out)),))
+relu: Primitive = _unary(
+    "relu", "max(x, 0); the gradient at 0 is 0.", lambda g, out, x: (relu_gradient(g, out),), same_dtype
+)
+relu_gradient: Primitive = primitive(
     "relu_gradient",
     shape=first_shape,
     dtype=same_dtype,
@@ -72,7 +74,7 @@ relu_gradient = primitive(
     doc="g where the result of relu is above 0, else 0.",
     elementwise=True,
 )
-logical_not = _unary("logical_not", "Not x.", None, _booleans)
+logical_not: Primitive = _unary("logical_not", "Not x.", None, _booleans)
 
 
 def _bool_of_float(x: Tensor) -> str:
@@ -80,21 +82,21 @@ def _bool_of_float(x: Tensor) -> str:
     return "bool"
 
 
-isnan = _unary("isnan", "Whether an entry is not a number.", None, _bool_of_float)
-isfinite = _unary("isfinite", "Whether an entry is neither infinite nor NaN.", None, _bool_of_float)
+isnan: Primitive = _unary("isnan", "Whether an entry is not a number.", None, _bool_of_float)
+isfinite: Primitive = _unary("isfinite", "Whether an entry is neither infinite nor NaN.", None, _bool_of_float)
 
-add = _binary("add", "x + y.", lambda g, out, x, y: (g, g))
-subtract = _binary("subtract", "x - y.", lambda g, out, x, y: (g, -g))
-multiply = _binary("multiply", "x * y.", lambda g, out, x, y: (g * y, g * x))
-divide = _binary("divide", "x / y.", lambda g, out, x, y: (g / y, -g * out / y), float_dtype)
-floor_divide = _binary("floor_divide", "Largest integer not above x / y.", None)
+add: Primitive = _binary("add", "x + y.", lambda g, out, x, y: (g, g))
+subtract: Primitive = _binary("subtract", "x - y.", lambda g, out, x, y: (g, -g))
+multiply: Primitive = _binary("multiply", "x * y.", lambda g, out, x, y: (g * y, g * x))
+divide: Primitive = _binary("divide", "x / y.", lambda g, out, x, y: (g / y, -g * out / y), float_dtype)
+floor_divide: Primitive = _binary("floor_divide", "Largest integer not above x / y.", None)
 
 
 def _remainder_gradient(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Any:
     return g, -g * floor_divide(x, y)
 
 
-remainder = _binary("remainder", "x - y * floor(x / y); it has the sign of y.", _remainder_gradient)
+remainder: Primitive = _binary("remainder", "x - y * floor(x / y); it has the sign of y.", _remainder_gradient)
 
 
 def _power_gradient(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Any:
@@ -104,7 +106,7 @@ def _power_gradient(g: Tensor, out: Tensor, x: Tensor, y: Tensor) -> Any:
     return g * y * power(x, y - 1), g * out * log(safe)
 
 
-power = _binary("power", "x to the power y.", _power_gradient)
+power: Primitive = _binary("power", "x to the power y.", _power_gradient)
 
 
 def _extremum_gradient(larger: str) -> Rule:
@@ -116,23 +118,27 @@ def _extremum_gradient(larger: str) -> Rule:
     return rule
 
 
-maximum = _binary("maximum", "The larger of two; equal ones share the gradient.", _extremum_gradient("greater"))
-minimum = _binary("minimum", "The smaller of two; equal ones share the gradient.", _extremum_gradient("less"))
+maximum: Primitive = _binary(
+    "maximum", "The larger of two; equal ones share the gradient.", _extremum_gradient("greater")
+)
+minimum: Primitive = _binary(
+    "minimum", "The smaller of two; equal ones share the gradient.", _extremum_gradient("less")
+)
 
-equal = _binary("equal", "x == y.", None, comparison_dtype)
-not_equal = _binary("not_equal", "x != y.", None, comparison_dtype)
-greater = _binary("greater", "x > y.", None, comparison_dtype)
-greater_equal = _binary("greater_equal", "x >= y.", None, comparison_dtype)
-less = _binary("less", "x < y.", None, comparison_dtype)
-less_equal = _binary("less_equal", "x <= y.", None, comparison_dtype)
-logical_and = _binary("logical_and", "Both hold.", None, _booleans)
-logical_or = _binary("logical_or", "At least one holds.", None, _booleans)
-logical_xor = _binary("logical_xor", "Exactly one holds.", None, _booleans)
-bitwise_and = _binary("bitwise_and", "Bits set in both.", None, _integers)
-bitwise_or = _binary("bitwise_or", "Bits set in at least one.", None, _integers)
-bitwise_xor = _binary("bitwise_xor", "Bits set in exactly one.", None, _integers)
-shift_left = _binary("shift_left", "Bits moved up by y places.", None, _integers)
-shift_right = _binary("shift_right", "Bits moved down by y places.", None, _integers)
+equal: Primitive = _binary("equal", "x == y.", None, comparison_dtype)
+not_equal: Primitive = _binary("not_equal", "x != y.", None, comparison_dtype)
+greater: Primitive = _binary("greater", "x > y.", None, comparison_dtype)
+greater_equal: Primitive = _binary("greater_equal", "x >= y.", None, comparison_dtype)
+less: Primitive = _binary("less", "x < y.", None, comparison_dtype)
+less_equal: Primitive = _binary("less_equal", "x <= y.", None, comparison_dtype)
+logical_and: Primitive = _binary("logical_and", "Both hold.", None, _booleans)
+logical_or: Primitive = _binary("logical_or", "At least one holds.", None, _booleans)
+logical_xor: Primitive = _binary("logical_xor", "Exactly one holds.", None, _booleans)
+bitwise_and: Primitive = _binary("bitwise_and", "Bits set in both.", None, _integers)
+bitwise_or: Primitive = _binary("bitwise_or", "Bits set in at least one.", None, _integers)
+bitwise_xor: Primitive = _binary("bitwise_xor", "Bits set in exactly one.", None, _integers)
+shift_left: Primitive = _binary("shift_left", "Bits moved up by y places.", None, _integers)
+shift_right: Primitive = _binary("shift_right", "Bits moved down by y places.", None, _integers)
 
 
 def _where_dtype(condition: Tensor, x: Tensor, y: Tensor) -> str:
@@ -141,7 +147,7 @@ def _where_dtype(condition: Tensor, x: Tensor, y: Tensor) -> str:
     return same_dtype(x, y)
 
 
-where_ = primitive(
+where_: Primitive = primitive(
     "where",
     shape=broadcast,
     dtype=_where_dtype,
@@ -157,7 +163,7 @@ def _cast_gradient(g: Tensor, out: Tensor, x: Tensor, dtype: str) -> Any:
     return (operands.cast(g, x.dtype) if is_float(x.dtype) and is_float(dtype) else None,)
 
 
-cast = primitive(
+cast: Primitive = primitive(
     "cast",
     shape=first_shape,
     dtype=lambda x, dtype: dtype,
@@ -167,7 +173,7 @@ cast = primitive(
 )
 
 #: Where gradients stop: the same value, constant for them.
-stop_gradient = primitive(
+stop_gradient: Primitive = primitive(
     "stop_gradient",
     shape=first_shape,
     dtype=first_dtype,

@@ -60,12 +60,12 @@ def _adam(*tensors: Tensor) -> list[Tensor]:
     return [*new, *first, *second]
 
 
-sgd_update = _step(
+sgd_update: Primitive = _step(
     "sgd_update", 2, 3, _sgd, "v = momentum v - lr g, p = p + v (or with nesterov p + momentum v - lr g)."
 )
-rmsprop_update = _step(
+rmsprop_update: Primitive = _step(
     "rmsprop_update", 3, 3, _rmsprop, "a = rho a + (1 - rho) g g, p = p - lr g / (sqrt(a) + epsilon)."
 )
-adam_update = _step(
+adam_update: Primitive = _step(
     "adam_update", 4, 4, _adam, "Adam's moments and step, with the bias correction already in lr."
 )

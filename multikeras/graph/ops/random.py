@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.contract import is_float, primitive
+from multikeras.contract import Primitive, is_float, primitive
 from multikeras.graph import operands
 from multikeras.graph.context import context
 from multikeras.graph.ops.elementwise import bitwise_xor, less, shift_right
@@ -82,7 +82,7 @@ def _finalize(x: Tensor) -> Tensor:
     x = x * _word(0x7FEB352D)
     x = bitwise_xor(x, shift_right(x, _word(15)))
     x = x * _word(0x846CA68B)
-    return bitwise_xor(x, shift_right(x, _word(16)))  # type: ignore[no-any-return]
+    return bitwise_xor(x, shift_right(x, _word(16)))
 
 
 def _bits(key: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -100,7 +100,7 @@ def _uniform(key: Tensor, shape: tuple[int, ...], dtype: str) -> Tensor:
         bits = random_bits(key, shape=(*shape, 2))
         high = operands.cast(shift_right(bits[..., 0], _word(5)), "float64")
         low = operands.cast(shift_right(bits[..., 1], _word(6)), "float64")
-        return (high * 2.0**26 + low) * 2.0**-53  # type: ignore[no-any-return]
+        return (high * 2.0**26 + low) * 2.0**-53
     kept = {"float16": 11, "bfloat16": 8}.get(dtype, 24)
     bits = shift_right(random_bits(key, shape=shape), _word(32 - kept))
     return operands.cast(operands.cast(bits, "float32") * 2.0**-kept, dtype)
@@ -129,7 +129,7 @@ def _float(key: Tensor, shape: Any, dtype: str, **attributes: Any) -> str:
     return dtype
 
 
-random_bits = primitive(
+random_bits: Primitive = primitive(
     "random_bits",
     shape=_shape,
     dtype=lambda key, shape: "uint32",
@@ -137,7 +137,7 @@ random_bits = primitive(
     composition=_bits,
     doc="Uniform 32-bit integers.",
 )
-random_uniform = primitive(
+random_uniform: Primitive = primitive(
     "random_uniform",
     shape=_shape,
     dtype=_float,
@@ -145,7 +145,7 @@ random_uniform = primitive(
     composition=_uniform,
     doc="Uniform numbers in [0, 1).",
 )
-dropout_mask = primitive(
+dropout_mask: Primitive = primitive(
     "dropout_mask",
     shape=_shape,
     dtype=_float,
@@ -153,7 +153,7 @@ dropout_mask = primitive(
     composition=_mask,
     doc="0 with probability `rate`, else 1 / (1 - rate).",
 )
-fold_in = primitive(
+fold_in: Primitive = primitive(
     "fold_in",
     shape=lambda key, i: (2,),
     dtype=lambda key, i: "uint32",

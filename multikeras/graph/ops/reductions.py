@@ -52,25 +52,29 @@ def _prod_gradient(g: Tensor, out: Tensor, x: Tensor, axis: tuple[int, ...], kee
     return (_expand(g, axis, keepdims) * slope,)
 
 
-reduce_sum = _reduction("reduce_sum", "Sum over axes, in the type of x.", _sum_gradient)
-reduce_prod = _reduction("reduce_prod", "Product over axes, in the type of x.", _prod_gradient)
-reduce_max = _reduction("reduce_max", "Largest entry over axes; equal ones share the gradient.", _extremum_gradient)
-reduce_min = _reduction("reduce_min", "Smallest entry over axes; equal ones share the gradient.", _extremum_gradient)
-reduce_any = _reduction("reduce_any", "Whether any entry holds.", None)
-reduce_all = _reduction("reduce_all", "Whether all entries hold.", None)
+reduce_sum: Primitive = _reduction("reduce_sum", "Sum over axes, in the type of x.", _sum_gradient)
+reduce_prod: Primitive = _reduction("reduce_prod", "Product over axes, in the type of x.", _prod_gradient)
+reduce_max: Primitive = _reduction(
+    "reduce_max", "Largest entry over axes; equal ones share the gradient.", _extremum_gradient
+)
+reduce_min: Primitive = _reduction(
+    "reduce_min", "Smallest entry over axes; equal ones share the gradient.", _extremum_gradient
+)
+reduce_any: Primitive = _reduction("reduce_any", "Whether any entry holds.", None)
+reduce_all: Primitive = _reduction("reduce_all", "Whether all entries hold.", None)
 
 
 def _index_shape(x: Tensor, axis: int) -> Shape:
     return reduced(x.shape, (axis,), False)
 
 
-argmax = primitive(
+argmax: Primitive = primitive(
     "argmax", shape=_index_shape, dtype=lambda x, axis: "int64", gradient=None, doc="Index of the first largest entry."
 )
-argmin = primitive(
+argmin: Primitive = primitive(
     "argmin", shape=_index_shape, dtype=lambda x, axis: "int64", gradient=None, doc="Index of the first smallest entry."
 )
-cumsum = primitive(
+cumsum: Primitive = primitive(
     "cumsum",
     shape=first_shape,
     dtype=first_dtype,
@@ -89,7 +93,7 @@ def _sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return made
 
 
-sum_to = primitive(
+sum_to: Primitive = primitive(
     "sum_to",
     shape=lambda x, shape: tuple(shape),
     dtype=first_dtype,

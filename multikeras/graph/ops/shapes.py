@@ -5,12 +5,20 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from multikeras.contract import primitive
+from multikeras.contract import Primitive, primitive
 from multikeras.graph import operands
-from multikeras.graph.ops.rules import broadcast_shapes, first_dtype, first_shape, is_static, length_of, same_dtype, shape_of
+from multikeras.graph.ops.rules import (
+    broadcast_shapes,
+    first_dtype,
+    first_shape,
+    is_static,
+    length_of,
+    same_dtype,
+    shape_of,
+)
 from multikeras.graph.tensor import Shape, Tensor
 
-shape = primitive(
+shape: Primitive = primitive(
     "shape",
     shape=lambda x: (x.ndim,),
     dtype=lambda x: "int64",
@@ -50,7 +58,7 @@ def _reshape_resolve(x: Tensor, shape: tuple[int, ...]) -> dict[str, Any]:
     return {"shape": _reshape_shape(x, shape)}
 
 
-reshape = primitive(
+reshape: Primitive = primitive(
     "reshape",
     shape=_reshape_shape,
     dtype=first_dtype,
@@ -69,7 +77,7 @@ def _expand_shape(x: Tensor, axis: tuple[int, ...]) -> Shape:
     return tuple(entries)
 
 
-expand_dims = primitive(
+expand_dims: Primitive = primitive(
     "expand_dims",
     shape=_expand_shape,
     dtype=first_dtype,
@@ -86,7 +94,7 @@ def _squeeze_shape(x: Tensor, axis: tuple[int, ...]) -> Shape:
     return tuple(n for i, n in enumerate(x.shape) if i not in axis)
 
 
-squeeze = primitive(
+squeeze: Primitive = primitive(
     "squeeze",
     shape=_squeeze_shape,
     dtype=first_dtype,
@@ -109,7 +117,7 @@ def _transpose_shape(x: Tensor, permutation: tuple[int, ...]) -> Shape:
     return tuple(x.shape[i] for i in permutation)
 
 
-transpose = primitive(
+transpose: Primitive = primitive(
     "transpose",
     shape=_transpose_shape,
     dtype=first_dtype,
@@ -125,7 +133,7 @@ def _broadcast_shape(x: Tensor, shape: tuple[Any, ...]) -> Shape:
     return tuple(shape)
 
 
-broadcast_to = primitive(
+broadcast_to: Primitive = primitive(
     "broadcast_to",
     shape=_broadcast_shape,
     dtype=first_dtype,
@@ -169,7 +177,7 @@ def _concatenate_gradient(g: Tensor, out: Tensor, *tensors: Tensor, axis: int) -
     return parts
 
 
-concatenate = primitive(
+concatenate: Primitive = primitive(
     "concatenate",
     shape=_concatenate_shape,
     dtype=same_dtype,
@@ -192,7 +200,7 @@ def _split_gradient(g: list[Tensor | None], out: list[Tensor], x: Tensor, axis: 
     return (concatenate(*parts, axis=axis),)
 
 
-split = primitive(
+split: Primitive = primitive(
     "split",
     shape=_split_shape,
     dtype=lambda x, axis, sizes: [x.dtype] * len(sizes),
@@ -217,12 +225,10 @@ def _slice_shape(x: Tensor, starts: Any, stops: Any, steps: Any) -> Shape:
         raise ValueError(f"A slice of {len(starts)} axes does not fit a tensor of shape {x.shape}.")
     lengths = [_window(n, a, b, s) for n, a, b, s in zip(x.shape, starts, stops, steps, strict=False)]
     for i, (n, a, b) in enumerate(zip(x.shape, starts, stops, strict=False)):
-        if n is None and steps[i] == 1:
-            # x[:, i] and x[:, -1:] have a length of 1 on any axis that is long enough for them.
-            if isinstance(a, int) and isinstance(b, int) and b == a + 1 != 0:
-                lengths[i] = 1
-            elif a == -1 and b is None:
-                lengths[i] = 1
+        # x[:, i] and x[:, -1:] have a length of 1 on any axis that is long enough for them.
+        one = (isinstance(a, int) and isinstance(b, int) and b == a + 1 != 0) or (a == -1 and b is None)
+        if n is None and steps[i] == 1 and one:
+            lengths[i] = 1
     return (*lengths, *x.shape[len(lengths) :])
 
 
@@ -241,7 +247,7 @@ def _slice_gradient(g: Tensor, out: Tensor, x: Tensor, starts: Any, stops: Any, 
     return (place(g, starts=starts, stops=stops, steps=steps, shape=shape_of(x)),)
 
 
-slice_ = primitive(
+slice_: Primitive = primitive(
     "slice",
     shape=_slice_shape,
     dtype=first_dtype,
@@ -263,7 +269,7 @@ def _place_resolve(x: Tensor, starts: Any, stops: Any, steps: Any, shape: Any) -
     return {**_slice_resolve(_Target(shape), starts, stops, steps), "shape": tuple(shape)}  # type: ignore[arg-type]
 
 
-place = primitive(
+place: Primitive = primitive(
     "place",
     shape=lambda x, starts, stops, steps, shape: tuple(shape),
     dtype=first_dtype,
@@ -285,14 +291,14 @@ def _pad_gradient(g: Tensor, out: Tensor, x: Tensor, padding: tuple[tuple[int, i
     return (slice_(g, starts=starts, stops=stops, steps=(1,) * x.ndim),)
 
 
-pad = primitive(
+pad: Primitive = primitive(
     "pad",
     shape=_pad_shape,
     dtype=first_dtype,
     gradient=_pad_gradient,
     doc="One value added before and after the entries of each axis.",
 )
-flip = primitive(
+flip: Primitive = primitive(
     "flip",
     shape=first_shape,
     dtype=first_dtype,
@@ -312,21 +318,21 @@ def _gather_shape(x: Tensor, indices: Tensor, axis: int) -> Shape:
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
-gather = primitive(
+gather: Primitive = primitive(
     "gather",
     shape=_gather_shape,
     dtype=first_dtype,
     gradient=lambda g, out, x, indices, axis: (scatter_add(g, indices, axis=axis, size=length_of(x, axis)), None),
     doc="The entries of an axis that integers pick.",
 )
-scatter_add = primitive(
+scatter_add: Primitive = primitive(
     "scatter_add",
     shape=lambda x, indices, axis, size: (*x.shape[:axis], size, *x.shape[axis + indices.ndim :]),
     dtype=first_dtype,
     gradient=lambda g, out, x, indices, axis, size: (gather(g, indices, axis=axis), None),
     doc="Zeros whose axis has a given length, with x added at the places that integers pick.",
 )
-iota = primitive(
+iota: Primitive = primitive(
     "iota",
     shape=lambda length, dtype: (length,),
     dtype=lambda length, dtype: dtype,
