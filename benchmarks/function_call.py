@@ -111,20 +111,21 @@ def measure_nodes() -> dict[str, float]:
     }
     length = 300
 
-    def chain() -> Any:
-        result = x
-        for _ in range(length):
+    def chain(links: int) -> Any:
+        result: Any = x
+        for _ in range(links):
             result = K.tanh(result)
         return result
 
     gradients, compiles = [], []
     feed = [np.zeros((2, 64), np.float32)]
-    for _ in range(3):
-        loss = K.sum(chain())
+    for number in range(3):
+        loss = K.sum(chain(length))
         begin = time.perf_counter()
         K.gradients(loss, [x])
         gradients.append((time.perf_counter() - begin) / length * 1e6)
-        function = K.function([x], [chain()])
+        # Of another length each time, or the second would find the first one's program.
+        function = K.function([x], [chain(length + number)])
         begin = time.perf_counter()
         function(feed)
         compiles.append((time.perf_counter() - begin) / length * 1e6)

@@ -97,6 +97,9 @@ def run_once(module: str, contestant: Contestant, settings: Mapping[str, Any], h
         RuntimeError: If the process fails; the message ends with its error output.
     """
     environment = {**os.environ, **ONE_THREAD, "KERAS_HOME": home, **contestant.environment}
+    # Bytecode is kept, as it is in an installed package, but outside the source tree.
+    environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "multikeras-bytecode")
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     request = json.dumps({"name": contestant.name, **settings})
     command = [sys.executable, "-m", module, "--worker", request]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
