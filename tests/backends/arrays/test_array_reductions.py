@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from multikeras_numpy import NumpyBackend
+
 FLOATS = ("float16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
 FUNCTIONS = {"reduce_sum": np.sum, "reduce_prod": np.prod, "reduce_max": np.max, "reduce_min": np.min}
@@ -78,3 +80,38 @@ def test_cumsum(kernels, rng, dtype, reverse):
         result = kernels["cumsum"](x, axis=axis, reverse=reverse)
         assert result.dtype == dtype
         np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(300, 7), (3, 50, 4), (2, 9, 8, 3), (5000, 2), (2, 2049, 1), (4, 100), (300, 0)])
+def test_sums_over_any_axes(kernels, rng, dtype, shape):
+    x = rng.integers(-9, 10, shape).astype(dtype)
+    axes = [
+        (0,),
+        (len(shape) - 1,),
+        tuple(range(len(shape) - 1)),
+        tuple(range(1, len(shape))),
+        tuple(range(len(shape))),
+    ]
+    for axis in axes:
+        for keepdims in (False, True):
+            for array in (x, np.asfortranarray(x), x[::2]):
+                result = kernels["reduce_sum"](array, axis=axis, keepdims=keepdims)
+                expected = array.sum(axis, keepdims=keepdims)
+                assert (result.dtype, result.shape) == (dtype, expected.shape)
+                np.testing.assert_array_equal(result, expected)
+
+
+def test_sums_of_many_rows_keep_their_digits(rng):
+    kernel = NumpyBackend().kernels["reduce_sum"]
+    x = rng.random((200_000, 3), dtype="float32")
+    np.testing.assert_allclose(kernel(x, axis=(0,), keepdims=False), x.sum(0, "float64"), rtol=1e-6)
+
+
+def test_sums_of_infinities(kernels):
+    x = np.ones((300, 2), "float32")
+    x[7] = [np.inf, np.nan]
+    np.testing.assert_array_equal(kernels["reduce_sum"](x, axis=(0,), keepdims=False), [np.inf, np.nan])
+    x[8, 0] = -np.inf
+    assert np.isnan(kernels["reduce_sum"](x, axis=(1,), keepdims=False)[7])
+    assert np.isnan(kernels["reduce_sum"](x, axis=(0,), keepdims=False)).all()
