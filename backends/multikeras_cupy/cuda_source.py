@@ -41,14 +41,14 @@ v_new = v_next;
 """
 
 RMSPROP = """
-T a_next = rho * a + (T(1) - rho) * g * g;
+T a_next = rho * a + (T(1) - rho) * (g * g);
 p_new = p - lr * g / (sqrt(a_next) + epsilon);
 a_new = a_next;
 """
 
 ADAM = """
 T m_next = beta_1 * m + (T(1) - beta_1) * g;
-T v_next = beta_2 * v + (T(1) - beta_2) * g * g;
+T v_next = beta_2 * v + (T(1) - beta_2) * (g * g);
 p_new = p - lr * m_next / (sqrt(v_next) + epsilon);
 m_new = m_next;
 v_new = v_next;

@@ -16,14 +16,14 @@ def sgd(scalars, p, g, v, nesterov):
 
 def rmsprop(scalars, p, g, a):
     lr, rho, epsilon = scalars
-    a = rho * a + (1 - rho) * g * g
+    a = rho * a + (1 - rho) * (g * g)
     return p - lr * g / (np.sqrt(a) + epsilon), a
 
 
 def adam(scalars, p, g, m, v):
     lr, beta_1, beta_2, epsilon = scalars
     m = beta_1 * m + (1 - beta_1) * g
-    v = beta_2 * v + (1 - beta_2) * g * g
+    v = beta_2 * v + (1 - beta_2) * (g * g)
     return p - lr * m / (np.sqrt(v) + epsilon), m, v
 
 
