@@ -114,7 +114,7 @@ class Program:
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Runs once on arrays of the backend, inside its scope; returns arrays of the backend."""
-        if not self._sources:
+        if not self._sources and not self.stored:
             return self._outputs(self._call(*values))
         RUNS.acquire(self.exclusive)
         try:
