@@ -134,6 +134,9 @@ class Operators:
         return operands.call(name, *inputs)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
+        if function.__name__ in ("shape", "ndim"):
+            # What is known without a value, as for an array.
+            return getattr(arguments[0], function.__name__)
         name = operands.FUNCTIONS.get(function.__name__)
         if name is None:
             raise TypeError(
