@@ -178,30 +178,40 @@ def _progress(console: Console) -> Progress:
     )
 
 
+#: Two lines each, so that the table fits into eighty columns.
+HEADINGS = (
+    "\nsteps/s",
+    "a step\nms",
+    "first step\ns",
+    "peak mem.\nMiB",
+    "final\nloss",
+    "test\naccuracy",
+    "losses\napart",
+)
+
+
 def _table(results: dict[str, dict[str, Any]], options: dict[str, Any]) -> Table:
-    title = "{model} on the digits, {steps} steps of {batch_size}, seed {seed}".format(**options)
-    table = Table(title=title)
-    table.add_column("backend")
-    table.add_column("device")
-    headings = ("steps/s", "step (ms)", "first step (s)", "peak memory (MiB)", "final loss", "test accuracy")
-    for heading in (*headings, "losses apart"):
-        table.add_column(heading, justify="right")
+    table = Table(title="{model} on the digits, {steps} steps of {batch_size}, seed {seed}".format(**options))
+    table.add_column("\nbackend", no_wrap=True)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, result in results.items():
         if "losses" not in result:
-            table.add_row(name, "left out" if "reason" in result else "failed", *["-"] * (len(headings) + 1))
+            table.add_row(name, "left out" if "reason" in result else "failed", *["-"] * (len(HEADINGS) - 1))
             continue
         memory = result["peak_memory_bytes"]
         table.add_row(
-            name,
-            result["device"],
+            f"{name} ({result['device']})",
             f"{result['steps_per_second']:,.0f}",
             f"{1000 * result['median_step_seconds']:.3f}",
             f"{result['first_step_seconds']:.2f}",
             f"{memory / 2**20:,.0f}" if memory else "-",
             f"{result['final_loss']:.5f}",
             f"{result['test_accuracy']:.1%}",
-            "reference" if name == result["compared_with"] else f"{result['loss_difference']:.1e}",
+            "-" if name == result["compared_with"] else f"{result['loss_difference']:.1e}",
         )
+    if "numpy" in results and len(results) > 1:
+        table.caption = "Losses apart: the largest relative distance from those of numpy, over all steps."
     return table
 
 

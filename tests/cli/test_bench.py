@@ -125,7 +125,7 @@ def test_every_backend(python: Python, tmp_path: Path, model: str) -> None:
         assert each["first_step_seconds"] > 0
         assert each["steps_per_second"] > 0
         assert name in process.stdout
-    assert "reference" in process.stdout
+    assert "Losses apart" in process.stdout or len(results) == 1
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
