@@ -329,7 +329,7 @@ def _index_tensor(entry: Any) -> tensors.Tensor:
         )
     if is_float(tensor.dtype):
         raise TypeError(f"A tensor is indexed by integers, received {tensor!r}.")
-    return tensor
+    return tensor if tensor.dtype in ("int32", "int64") else cast(tensor, "int64")
 
 
 def _expand_ellipsis(x: tensors.Tensor, keys: tuple[Any, ...]) -> list[Any]:

@@ -295,10 +295,36 @@ max_pool_gradient: Primitive = primitive(
     "max_pool_gradient",
     shape=lambda g, x, y, residual, window, strides, padding: x.shape,
     dtype=first_dtype,
-    gradient="composition",
+    gradient=lambda v, out, g, x, y, residual, **attributes: (max_pool_pick(v, x, **attributes), None, None, None),
     composition=_max_pool_gradient_composition,
     resolve=_pool_resolve,
     doc="Gradient of max_pool, reading its residual.",
+)
+
+
+def _max_pool_pick(v: Tensor, x: Tensor, window: Any, strides: Any, padding: Any) -> Tensor:
+    values = _window_slices(x, window, strides, padding, float("-inf"))
+    entries = _window_slices(v, window, strides, padding, 0)
+    best, picked = values[0], entries[0]
+    for value, entry in zip(values[1:], entries[1:], strict=True):
+        above = greater(value, best)
+        best, picked = where(above, value, best), where(above, entry, picked)
+    return picked
+
+
+def _pick_gradient(g: Tensor, out: Tensor, v: Tensor, x: Tensor, **attributes: Any) -> Any:
+    y, residual = max_pool(x, **attributes)
+    return max_pool_gradient(g, x, y, residual, **attributes), None
+
+
+max_pool_pick: Primitive = primitive(
+    "max_pool_pick",
+    shape=lambda v, x, window, strides, padding: _pool_shape(x, window, strides, padding),
+    dtype=same_dtype,
+    gradient=_pick_gradient,
+    composition=_max_pool_pick,
+    resolve=_pool_resolve,
+    doc="The entries of v where x has the largest of each window: adjoint of max_pool_gradient.",
 )
 sum_pool: Primitive = primitive(
     "sum_pool",

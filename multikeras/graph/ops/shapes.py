@@ -240,7 +240,8 @@ def _slice_resolve(x: Tensor, starts: Any, stops: Any, steps: Any) -> dict[str, 
             continue
         start, stop, step = slice(starts[axis], stops[axis], steps[axis]).indices(length)  # type: ignore[arg-type]
         bounds.append((start, max(start, stop), step))
-    return dict(zip(("starts", "stops", "steps"), map(tuple, zip(*bounds, strict=True)), strict=True))
+    columns = zip(*bounds, strict=True) if bounds else ((), (), ())
+    return dict(zip(("starts", "stops", "steps"), map(tuple, columns), strict=True))
 
 
 def _slice_gradient(g: Tensor, out: Tensor, x: Tensor, starts: Any, stops: Any, steps: Any) -> Any:
@@ -311,8 +312,8 @@ flip: Primitive = primitive(
 
 
 def _gather_shape(x: Tensor, indices: Tensor, axis: int) -> Shape:
-    if indices.dtype not in ("int32", "int64", "uint8", "int8", "int16", "uint16"):
-        raise ValueError(f"Indices must be integers, received {indices.dtype}. Use K.cast(indices, 'int32').")
+    if indices.dtype not in ("int32", "int64"):
+        raise ValueError(f"Indices must be int32 or int64, received {indices.dtype}. Use K.cast(indices, 'int32').")
     if not 0 <= axis < x.ndim:
         raise ValueError(f"Axis {axis} is outside a tensor of shape {x.shape}.")
     return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
