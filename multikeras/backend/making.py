@@ -369,6 +369,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") ->
     if stop is None:
         start, stop = 0, start
     kind = check_dtype(dtype)
+    start, stop, step = [b.known if isinstance(b, Tensor) and b.known is not None else b for b in (start, stop, step)]
     if not any(isinstance(bound, Tensor) for bound in (start, stop, step)):
         if step == 0:
             raise ValueError("K.arange: the step cannot be 0.")
