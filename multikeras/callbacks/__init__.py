@@ -1,0 +1,21 @@
+"""Callbacks: what is told about the training as it goes on."""
+
+from multikeras.callbacks.base import BaseLogger, Callback, CallbackList, History, LambdaCallback
+from multikeras.callbacks.monitors import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from multikeras.callbacks.others import CSVLogger, LearningRateScheduler, TerminateOnNaN
+from multikeras.callbacks.progress import ProgbarLogger
+
+__all__ = [
+    "BaseLogger",
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

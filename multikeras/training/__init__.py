@@ -1,0 +1,1 @@
+"""Training: what `compile` fixes, the data of `fit`, and the loops over batches."""

@@ -1,0 +1,326 @@
+"""What one `compile` fixed, and the functions that are made of it at first use."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from multikeras import backend as K
+from multikeras.graph import Variable
+from multikeras.metrics import Mean, Metric
+from multikeras.programs import Function
+from multikeras.training import outputs as spread
+from multikeras.training.data import Place
+from multikeras.training.outputs import Output
+
+
+class Compiled:
+    """Optimizer, losses and metrics of a model, with a snapshot of what may be trained.
+
+    A model that is not built yet has no outputs to spread losses over; that is done by `build`, from what `compile`
+    was told, and from the flags `trainable` as they were then.
+
+    Attributes:
+        optimizer: The optimizer.
+        outputs: The outputs with their losses and metrics.
+        names: Names of all numbers that are reported, loss first.
+        metrics: The metric objects, in the order of `names` after the losses.
+        total_loss: Loss of a training batch, penalties included.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any,
+        loss_weights: Any,
+        sample_weight_mode: Any,
+        weighted_metrics: Any,
+    ) -> None:
+        # A strong reference would make a circle, and only the cyclic collector would free the model's arrays.
+        self._model = weakref.ref(model)
+        self.optimizer = optimizer
+        self.arguments = (loss, metrics, loss_weights, sample_weight_mode, weighted_metrics)
+        self.built = False
+        self.outputs: list[Output] = []
+        self.names: list[str] = ["loss"]
+        self.metrics: list[Metric] = []
+        self._functions: dict[str, Any] = {}
+        self._trained: list[Any] | None = None
+        self._flags: list[tuple[weakref.ref[Any], bool]] = []
+        if model.inputs:
+            self._take_snapshot()
+            self.build()
+        else:
+            self._flags = [(weakref.ref(layer), layer.trainable) for layer in _all_layers(model)]
+
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self._model()
+
+    # -- building -------------------------------------------------------------------------------
+
+    def _take_snapshot(self) -> None:
+        """Keeps the weights to train and the updates, as the flags are now, or were at compile time."""
+        then = [(layer, flag) for reference, flag in self._flags if (layer := reference()) is not None]
+        changed = [(layer, flag, layer.trainable) for layer, flag in then if layer.trainable != flag]
+        for layer, flag, _ in changed:
+            layer.trainable = flag
+        try:
+            self._trained = list(self.model.trainable_weights)
+            self.updates = list(self.model.updates)
+        finally:
+            for layer, _, flag in changed:
+                layer.trainable = flag
+        self._flags = []
+
+    def build(self) -> None:
+        """Makes targets, losses and metrics for the outputs of the model, which has to be built."""
+        if self.built:
+            return
+        if self._trained is None:
+            self._take_snapshot()
+        model = self.model
+        loss, metrics, loss_weights, mode, weighted_metrics = self.arguments
+        names = list(model.output_names)
+        self.tensors = list(model.outputs)
+        self.feeds = list(model.feed_inputs)
+        self.input_places = [
+            Place(name, K.int_shape(t)) for name, t in zip(model.feed_input_names, self.feeds, strict=True)
+        ]
+        with K.name_scope("training"):
+            losses = spread.losses_of(loss, names)
+            factors = spread.loss_weights_of(loss_weights, names)
+            temporal = spread.temporal_of(mode, names)
+            self.outputs = [
+                Output(*each) for each in zip(names, model.outputs, losses, factors, temporal, strict=True)
+            ]
+            self._add_metrics(spread.metrics_of(metrics, names), False)
+            self._add_metrics(spread.metrics_of(weighted_metrics, names, "weighted_metrics"), True)
+            self.trained_outputs = [output for output in self.outputs if output.loss is not None]
+            self.target_places = [output.place for output in self.trained_outputs]
+            self._make_losses()
+            self._make_metrics()
+        self.built = True
+
+    def _add_metrics(self, per_output: Sequence[Sequence[Any]], weighted: bool) -> None:
+        for output, metrics in zip(self.outputs, per_output, strict=True):
+            if metrics and output.loss is None:
+                raise ValueError(
+                    f"The output {output.name!r} has metrics and no loss, so it gets no targets. Give it a loss, with "
+                    "a loss weight of 0 if it shall not count."
+                )
+            output.add_metrics(metrics, weighted)
+
+    def _make_losses(self) -> None:
+        """Builds the loss of training and of testing, and of each output where there are several."""
+        terms = self.model.loss_terms
+        if not self.trained_outputs and not terms:
+            raise ValueError(
+                f"The model {self.model.name!r} has no loss: pass `loss` to compile, or add one with add_loss."
+            )
+        values = [output.loss_value() for output in self.trained_outputs]
+        parts = [
+            value if isinstance(o.loss_weight, (int, float)) and o.loss_weight == 1 else value * o.loss_weight
+            for value, o in zip(values, self.trained_outputs, strict=True)
+        ]
+        added = [_mean(term.tensor) for term in terms if not term.regularizer]
+        penalties = [_mean(term.tensor) for term in terms if term.regularizer]
+        self.total_loss = _total([*parts, *added, *penalties])
+        self.test_loss = _total([*parts, *added]) if parts or added else K.constant(0.0)
+        several = len(self.outputs) > 1
+        self.output_losses = values if several else []
+        self.names += [f"{output.name}_loss" for output in self.trained_outputs] if several else []
+
+    def _make_metrics(self) -> None:
+        """Builds the updates of all metrics."""
+        self.metric_updates: list[Any] = []
+        #: Result of each metric after the batch, for functions that report every batch.
+        self.metric_results: list[Any] = []
+        #: Tensors whose evaluation updates a metric that a layer called itself.
+        self.metric_tensors: list[Any] = []
+        several = len(self.outputs) > 1
+        for output in self.outputs:
+            for metric, weighted in output.metrics:
+                updates, result = output.metric_updates(metric, weighted)
+                self._report(metric, f"{output.name}_{metric.name}" if several else metric.name, updates, result)
+        for term in self.model.metric_terms:
+            if term.metric is not None:
+                self.metric_tensors.append(term.tensor)
+                self._report(term.metric, term.name, [], term.tensor)
+                continue
+            metric = Mean(name=term.name)
+            updates = metric.update_state(term.tensor)
+            with K.control_dependencies(updates):
+                result = K.identity(metric.result())
+            self._report(metric, term.name, updates, result)
+
+    def _report(self, metric: Metric, name: str, updates: Sequence[Any], result: Any) -> None:
+        self.metrics.append(metric)
+        self.metric_updates += updates
+        self.metric_results.append(result)
+        number, first = 0, name
+        while name in self.names:
+            number += 1
+            name = f"{first}_{number}"
+        self.names.append(name)
+
+    # -- what is fed ----------------------------------------------------------------------------
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What is fed: inputs, targets, sample weights."""
+        outputs = self.trained_outputs
+        return [*self.feeds, *[o.target for o in outputs], *[o.weight for o in outputs]]
+
+    @property
+    def temporal(self) -> list[bool]:
+        """For each target, whether it has weights of time steps."""
+        return [output.temporal for output in self.trained_outputs]
+
+    def check_unchanged(self) -> None:
+        """Raises RuntimeError if layers were added or taken away since compile."""
+        if self.tensors != list(self.model.outputs):
+            raise RuntimeError(
+                f"The model {self.model.name!r} has other outputs than when it was compiled, since layers were added "
+                "or taken away. Call compile again."
+            )
+
+    # -- functions ------------------------------------------------------------------------------
+
+    def _function(self, key: str, make: Callable[[], Any]) -> Any:
+        found = self._functions.get(key)
+        if found is None:
+            found = self._functions[key] = make()
+        return found
+
+    def batch_function(self, training: bool) -> Function:
+        """A function that gives loss and metrics of every batch."""
+
+        def make() -> Function:
+            loss = self.total_loss if training else self.test_loss
+            results = [loss, *self.output_losses, *self.metric_results]
+            return self._make(training, results, [], "on_batch")
+
+        return self._function(f"batch {training}", make)
+
+    def epoch_function(self, training: bool) -> Function:
+        """A function that gives the loss alone and sums losses and metrics up on the device."""
+
+        def make() -> Function:
+            loss = self.total_loss if training else self.test_loss
+            first = self.inputs[0] if self.inputs else None
+            size = K.cast(K.shape(first)[0] if first is not None else 1, "float64")
+            sums = [
+                K.update_add(total, K.cast(value, "float64") * size)
+                for total, value in zip(self.sums(training), [loss, *self.output_losses], strict=True)
+            ]
+            return self._make(training, [loss, *self.metric_tensors], [*sums, *self.metric_updates], "epoch")
+
+        return self._function(f"epoch {training}", make)
+
+    def _make(self, training: bool, results: Sequence[Any], extra: Sequence[Any], kind: str) -> Function:
+        updates = [*self.model.state_updates, *extra]
+        if training:
+            updates = [*self.optimizer_updates(), *self.updates, *updates]
+        name = f"{'train' if training else 'test'}_{kind} of {self.model.name}"
+        return Function(self.inputs, results, updates, name=name, phase=int(training))
+
+    def optimizer_updates(self) -> list[Any]:
+        """The updates that the optimizer makes, asked for once."""
+
+        def make() -> list[Any]:
+            trained = self._trained
+            assert trained is not None
+            with K.name_scope("training"), K.name_scope(type(self.optimizer).__name__):
+                updates = _ask_optimizer(self.optimizer, trained, self.total_loss)
+            return [update for update in updates if update is not None]
+
+        return self._function("optimizer", make)
+
+    def sums(self, training: bool) -> list[Variable]:
+        """Sums over an epoch: of the loss, and of the loss of each output where there are several."""
+
+        def make() -> list[Variable]:
+            count = 1 + len(self.output_losses)
+            # In single precision a sum over a long epoch would stop growing.
+            made: list[Any] = [K.variable(0.0, dtype="float64", name=f"epoch_loss_{i}") for i in range(count)]
+            for variable in made:
+                variable.trainable = False
+            return made
+
+        return self._function(f"sums {training}", make)
+
+    # -- results --------------------------------------------------------------------------------
+
+    def reset(self, training: bool) -> None:
+        """Begins a new epoch."""
+        zero = np.zeros(())
+        K.batch_set_value([(total, zero) for total in self.sums(training)])
+        self.reset_metrics()
+
+    def reset_metrics(self) -> None:
+        """Forgets what the metrics have seen."""
+        for metric in self.metrics:
+            metric.reset_states()
+
+    def results(self, training: bool, seen: int) -> list[float]:
+        """Mean losses of the epoch so far, and metrics; waits for the device.
+
+        Args:
+            training: Whether of training or of testing.
+            seen: Number of samples so far.
+        """
+
+        def make() -> Function:
+            metrics = [K.identity(metric.result()) for metric in self.metrics]
+            return Function([], [*self.sums(training), *metrics], name=f"results of {self.model.name}", phase=0)
+
+        values = self._function(f"results {training}", make)([])
+        count = len(values) - len(self.metrics)
+        return [*[float(v) / max(1, seen) for v in values[:count]], *[_number(v) for v in values[count:]]]
+
+
+def _number(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
+
+
+def _mean(value: Any) -> Any:
+    value = value if K.is_tensor(value) else K.constant(value)
+    return K.mean(value) if K.ndim(value) else value
+
+
+def _total(parts: Sequence[Any]) -> Any:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return K.identity(total)
+
+
+def _all_layers(model: Any) -> list[Any]:
+    """A model and all layers inside it."""
+    found: dict[int, Any] = {}
+    stack = [model]
+    while stack:
+        layer = stack.pop()
+        if id(layer) not in found:
+            found[id(layer)] = layer
+            stack.extend([*getattr(layer, "layers", []), *layer._sublayers()])
+    return list(found.values())
+
+
+def _ask_optimizer(optimizer: Any, params: Sequence[Any], loss: Any) -> list[Any]:
+    """`get_updates` in either of its two forms: (loss, params), or (params, constraints, loss) of Keras 1."""
+    names = list(inspect.signature(optimizer.get_updates).parameters)
+    if "constraints" in names:
+        constraints = {p: p.constraint for p in params if getattr(p, "constraint", None) is not None}
+        return list(optimizer.get_updates(params, constraints, loss))
+    if "loss" in names and "params" in names:
+        return list(optimizer.get_updates(loss=loss, params=params))
+    return list(optimizer.get_updates(loss, params))
