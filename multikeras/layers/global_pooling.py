@@ -1,0 +1,84 @@
+"""Largest and mean entries over all of time or space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multikeras import backend as K
+from multikeras.layers import windows
+from multikeras.layers.base import InputSpec, Layer
+
+
+class GlobalPooling(Layer):
+    """What the global poolings share.
+
+    Args:
+        data_format: Where the channels are; the global setting if None.
+        **kwargs: What every layer takes.
+
+    Input shape: `(batch, *spatial, channels)`, or with channels first. Output shape: `(batch, channels)`.
+    """
+
+    #: Number of spatial axes.
+    rank: int = 2
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = windows.check_data_format(type(self).__name__, data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    @property
+    def _spatial_axes(self) -> list[int]:
+        first = 2 if self.data_format == "channels_first" else 1
+        return list(range(first, first + self.rank))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], windows.channels_of(input_shape, self.data_format))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class _GlobalPooling1D(GlobalPooling):
+    rank = 1
+
+    def __init__(self, data_format: str | None = "channels_last", **kwargs: Any) -> None:
+        super().__init__(data_format, **kwargs)
+
+
+class GlobalMaxPooling1D(_GlobalPooling1D):
+    """Largest entry over time; see `GlobalPooling`."""
+
+    def call(self, inputs: Any) -> Any:
+        return K.max(inputs, axis=self._spatial_axes)
+
+
+class GlobalAveragePooling1D(_GlobalPooling1D):
+    """Mean over time, of the steps that a mask keeps; see `GlobalPooling`."""
+
+    def __init__(self, data_format: str | None = "channels_last", **kwargs: Any) -> None:
+        super().__init__(data_format, **kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return K.mean(inputs, axis=self._spatial_axes)
+        kept = K.expand_dims(K.cast(mask, K.dtype(inputs)), 1 if self.data_format == "channels_first" else 2)
+        return K.sum(inputs * kept, axis=self._spatial_axes) / K.sum(kept, axis=self._spatial_axes)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None
+
+
+class GlobalMaxPooling2D(GlobalPooling):
+    """Largest entry over rows and columns; see `GlobalPooling`."""
+
+    def call(self, inputs: Any) -> Any:
+        return K.max(inputs, axis=self._spatial_axes)
+
+
+class GlobalAveragePooling2D(GlobalPooling):
+    """Mean over rows and columns; see `GlobalPooling`."""
+
+    def call(self, inputs: Any) -> Any:
+        return K.mean(inputs, axis=self._spatial_axes)

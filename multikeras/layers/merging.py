@@ -1,0 +1,197 @@
+"""Layers that make one tensor of several, and their functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from multikeras import backend as K
+from multikeras.graph.ops.rules import broadcast_shapes
+from multikeras.layers.base import Layer
+
+
+class Merge(Layer):
+    """What the merging layers share: a list of at least two inputs, broadcast after the batch axis.
+
+    Args:
+        **kwargs: What every layer takes.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        shapes = self._checked(input_shape)
+        if self._merged_shape(shapes) is None:
+            raise ValueError(
+                f"Layer {self.name!r} cannot merge inputs of shapes {', '.join(map(str, shapes))}: lengths at one "
+                "place must be equal, or one of them 1."
+            )
+        self.built = True
+
+    def _checked(self, shapes: Any) -> list[Any]:
+        if not isinstance(shapes, list) or len(shapes) < 2:
+            raise ValueError(
+                f"Layer {self.name!r} ({type(self).__name__}) merges a list of at least 2 inputs, received "
+                f"{'one tensor' if not isinstance(shapes, list) else len(shapes)}."
+            )
+        return shapes
+
+    def _merged_shape(self, shapes: Sequence[Any]) -> Any:
+        ndim = max(map(len, shapes))
+        widened = [(shape[0], *(1,) * (ndim - len(shape)), *shape[1:]) for shape in shapes]
+        return broadcast_shapes(*widened)
+
+    def call(self, inputs: Any) -> Any:
+        self._checked(inputs)
+        ndim = max(K.ndim(x) for x in inputs)
+        widened = []
+        for x in inputs:
+            while K.ndim(x) < ndim:
+                x = K.expand_dims(x, 1)
+            widened.append(x)
+        return self._merge(widened)
+
+    def _merge(self, inputs: Sequence[Any]) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say how it merges.")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self._merged_shape(self._checked(list(input_shape)))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        masks = [m for m in mask or [] if m is not None]
+        return reduce(K.logical_and, masks) if masks else None
+
+
+class Add(Merge):
+    """Sum of the inputs."""
+
+    def _merge(self, inputs: Sequence[Any]) -> Any:
+        return reduce(lambda x, y: x + y, inputs)
+
+
+class Subtract(Merge):
+    """First input less the second."""
+
+    def _merge(self, inputs: Sequence[Any]) -> Any:
+        if len(inputs) != 2:
+            raise ValueError(f"Layer {self.name!r} (Subtract) takes 2 inputs, received {len(inputs)}.")
+        return inputs[0] - inputs[1]
+
+
+class Multiply(Merge):
+    """Product of the inputs, entry by entry."""
+
+    def _merge(self, inputs: Sequence[Any]) -> Any:
+        return reduce(lambda x, y: x * y, inputs)
+
+
+class Average(Merge):
+    """Mean of the inputs."""
+
+    def _merge(self, inputs: Sequence[Any]) -> Any:
+        return reduce(lambda x, y: x + y, inputs) / len(inputs)
+
+
+class Maximum(Merge):
+    """Largest of the inputs, entry by entry."""
+
+    def _merge(self, inputs: Sequence[Any]) -> Any:
+        return reduce(K.maximum, inputs)
+
+
+class Minimum(Merge):
+    """Smallest of the inputs, entry by entry."""
+
+    def _merge(self, inputs: Sequence[Any]) -> Any:
+        return reduce(K.minimum, inputs)
+
+
+class Concatenate(Merge):
+    """Joins the inputs along an axis.
+
+    Args:
+        axis: The axis, batch axis included in the count.
+        **kwargs: What every layer takes.
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def build(self, input_shape: Any) -> None:
+        self.compute_output_shape(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        self._checked(inputs)
+        return K.concatenate(inputs, axis=self.axis)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shapes = self._checked(list(input_shape))
+        ndim = len(shapes[0])
+        fits = all(len(shape) == ndim for shape in shapes) and -ndim <= self.axis < ndim
+        axis = self.axis % ndim if ndim else 0
+        columns = list(zip(*shapes, strict=False))
+        if not fits or any(len({n for n in c if n is not None}) > 1 for i, c in enumerate(columns) if i != axis):
+            raise ValueError(
+                f"Layer {self.name!r} cannot join inputs of shapes {', '.join(map(str, shapes))} along axis "
+                f"{self.axis}: all other lengths must be equal."
+            )
+        merged = [next((n for n in column if n is not None), None) for column in columns]
+        merged[axis] = None if None in columns[axis] else sum(columns[axis])
+        return tuple(merged)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        masks = mask or []
+        if all(m is None for m in masks):
+            return None
+        wide = []
+        for x, m in zip(inputs, masks, strict=True):
+            if m is None:
+                m = K.ones_like(x, dtype="bool")
+            elif K.ndim(m) < K.ndim(x):
+                # One entry for all features, which may be joined along their own axis.
+                m = K.logical_and(K.expand_dims(m), K.ones_like(x, dtype="bool"))
+            wide.append(m)
+        return K.all(K.concatenate(wide, axis=self.axis), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+def add(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Sum of the inputs."""
+    return Add(**kwargs)(inputs)
+
+
+def subtract(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """First input less the second."""
+    return Subtract(**kwargs)(inputs)
+
+
+def multiply(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Product of the inputs, entry by entry."""
+    return Multiply(**kwargs)(inputs)
+
+
+def average(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Mean of the inputs."""
+    return Average(**kwargs)(inputs)
+
+
+def maximum(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Largest of the inputs, entry by entry."""
+    return Maximum(**kwargs)(inputs)
+
+
+def minimum(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Smallest of the inputs, entry by entry."""
+    return Minimum(**kwargs)(inputs)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
+    """The inputs joined along an axis."""
+    return Concatenate(axis=axis, **kwargs)(inputs)
