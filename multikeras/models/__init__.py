@@ -1,0 +1,19 @@
+"""Models: `Sequential`, `Model`, and making them from configurations."""
+
+from multikeras.layers.input_layer import Input
+from multikeras.models.clone import clone_model
+from multikeras.models.configuration import model_from_config, model_from_json
+from multikeras.models.model import Model
+from multikeras.models.network import Network, get_source_inputs
+from multikeras.models.sequential import Sequential
+
+__all__ = [
+    "Input",
+    "Model",
+    "Network",
+    "Sequential",
+    "clone_model",
+    "get_source_inputs",
+    "model_from_config",
+    "model_from_json",
+]

@@ -1,0 +1,90 @@
+"""`clone_model`: the same architecture with new weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from multikeras import backend as K
+from multikeras.graph.tensor import Tensor, Variable
+from multikeras.layers.base import Layer
+from multikeras.layers.input_layer import Input
+from multikeras.layers.operations import Operations, rebuilt
+from multikeras.models.model import Model
+from multikeras.models.network import call_again
+from multikeras.models.sequential import Sequential
+
+
+def clone_model(model: Any, input_tensors: Any = None) -> Any:
+    """A model of the same layers, with new weights.
+
+    Args:
+        model: A `Sequential`, or a model of inputs and outputs.
+        input_tensors: Tensors to begin with; new inputs if None.
+
+    Raises:
+        ValueError: If the model has a `call` of its own, which cannot be taken apart.
+    """
+    given = None if input_tensors is None else _listed(input_tensors)
+    if isinstance(model, Sequential):
+        return _cloned_sequential(model, given)
+    if not isinstance(model, Model) or not model._is_graph:
+        raise ValueError(
+            f"clone_model takes a Sequential or a model of inputs and outputs, received {model!r}: the call of a "
+            "subclass is code. Make another object of its class instead."
+        )
+    if given is not None and len(given) != len(model.inputs):
+        raise ValueError(f"Model {model.name!r} has {len(model.inputs)} inputs, received {len(given)} input_tensors.")
+    if given is None:
+        given = [
+            Input(batch_shape=t.shape, dtype=t.dtype, name=layer.name)
+            for layer, t in zip(model._input_layers, model.inputs, strict=True)
+        ]
+    made: dict[Tensor, Tensor] = dict(zip(model.inputs, given, strict=True))
+    copies: dict[int, Layer] = {}
+    for step in model._steps:
+        if isinstance(step.layer, Operations):
+            results = rebuilt(step.layer.results, {**made, **_new_variables(step.layer, made)})
+        else:
+            assert step.record is not None
+            copy = copies.setdefault(id(step.layer), None) or _copied(step.layer)  # type: ignore[arg-type]
+            copies[id(step.layer)] = copy
+            results = call_again(copy, step.record, made)
+        made.update(zip(step.outputs, results, strict=True))
+    inputs = given[0] if model._single_input else given
+    outputs = [made.get(t, t) for t in model.outputs]
+    return Model(inputs=inputs, outputs=outputs[0] if model._single_output else outputs, name=model.name)
+
+
+def _listed(tensors: Any) -> list[Tensor]:
+    return list(tensors) if isinstance(tensors, Sequence) else [tensors]
+
+
+def _copied(layer: Layer) -> Layer:
+    if isinstance(layer, Model) and layer._is_graph:
+        copy: Layer = clone_model(layer)
+        return copy
+    made: Layer = type(layer).from_config(layer.get_config())
+    return made
+
+
+def _new_variables(layer: Operations, made: dict[Tensor, Tensor]) -> dict[Tensor, Tensor]:
+    """New variables in place of those that operations between layers read."""
+    found: dict[Tensor, Tensor] = {}
+    for weight in layer.weights:
+        if weight in made:
+            continue
+        copy: Variable = K.variable(K.get_value(weight), dtype=weight.dtype, name=weight.name)
+        copy.trainable = weight.trainable
+        found[weight] = copy
+    made.update(found)
+    return found
+
+
+def _cloned_sequential(model: Sequential, given: list[Tensor] | None) -> Sequential:
+    copy = Sequential(name=model.name)
+    if given is not None:
+        copy._begin(given[0])
+    for layer in model.layers:
+        copy.add(_copied(layer))
+    return copy

@@ -1,0 +1,148 @@
+"""Models as configurations: dictionaries that JSON can hold, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from multikeras import backend as K
+from multikeras.graph.tensor import Tensor
+from multikeras.layers.base import Layer
+from multikeras.layers.calls import CallRecord, tensors_in
+
+if TYPE_CHECKING:
+    from multikeras.models.network import Network
+
+
+def of_graph(model: Network) -> dict[str, Any]:
+    """Layers with their configurations and calls, in the format of Keras 2."""
+    places: dict[Tensor, list[Any]] = {}
+    for begin, tensor in zip(model._input_layers, model.inputs, strict=True):
+        places[tensor] = [begin.name, 0, 0]
+    records: dict[int, list[CallRecord]] = {}
+    for step in model._steps:
+        if step.record is not None:
+            records.setdefault(id(step.layer), []).append(step.record)
+    for step in model._steps:
+        if step.record is None:
+            continue
+        of_layer = records[id(step.layer)]
+        of_layer.sort(key=lambda record: record.serial)
+        for i, tensor in enumerate(step.outputs):
+            places[tensor] = [step.layer.name, of_layer.index(step.record), i]
+    layers = []
+    for layer in model.layers:
+        nodes = [_node(model, layer, record, places) for record in records.get(id(layer), [])]
+        layers.append(
+            {
+                "name": layer.name,
+                "class_name": type(layer).__name__,
+                "config": layer.get_config(),
+                "inbound_nodes": nodes,
+            }
+        )
+    return {
+        "name": model.name,
+        "layers": layers,
+        "input_layers": [list(places[t]) for t in model.inputs],
+        "output_layers": [list(places[t]) for t in model.outputs],
+    }
+
+
+def _node(model: Network, layer: Layer, record: CallRecord, places: Mapping[Tensor, list[Any]]) -> list[Any]:
+    if tensors_in(record.arguments):
+        raise NotImplementedError(
+            f"Model {model.name!r}: layer {layer.name!r} was called with tensors among its arguments "
+            f"({', '.join(record.arguments)}), which a configuration cannot hold. Pass them in the list of inputs."
+        )
+    return [[*places[t], dict(record.arguments)] for t in record.input_tensors]
+
+
+def to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model of a configuration, with new weights.
+
+    Raises:
+        ValueError: If a call needs what no layer of the configuration makes.
+    """
+    from multikeras.layers import deserialize
+
+    layers: dict[str, Layer] = {}
+    waiting: dict[str, list[Any]] = {}
+    outputs: dict[tuple[str, int], list[Tensor]] = {}
+    for entry in config["layers"]:
+        layer = layers[entry["name"]] = deserialize(entry, custom_objects)
+        if entry["inbound_nodes"]:
+            waiting[entry["name"]] = list(entry["inbound_nodes"])
+        else:
+            outputs[entry["name"], 0] = [layer.output]
+    done: dict[str, int] = {}
+    while waiting:
+        before = sum(map(len, waiting.values()))
+        for name in list(waiting):
+            nodes = waiting[name]
+            while nodes and all((source[0], source[1]) in outputs for source in nodes[0]):
+                number = done.get(name, 0)
+                outputs[name, number] = _called(layers[name], nodes.pop(0), outputs)
+                done[name] = number + 1
+            if not nodes:
+                del waiting[name]
+        if waiting and sum(map(len, waiting.values())) == before:
+            raise ValueError(
+                f"The configuration of model {config.get('name')!r} cannot be connected: {', '.join(waiting)} wait for "
+                "outputs that no layer makes."
+            )
+    ends = [[outputs[name, node][i] for name, node, i in config[key]] for key in ("input_layers", "output_layers")]
+    return cls(inputs=_one(ends[0]), outputs=_one(ends[1]), name=config.get("name"))
+
+
+def _one(tensors: list[Tensor]) -> Any:
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+def _called(layer: Layer, sources: list[Any], outputs: Mapping[tuple[str, int], list[Tensor]]) -> list[Tensor]:
+    inputs = [outputs[name, node][i] for name, node, i, *_ in sources]
+    arguments = sources[0][3] if len(sources[0]) > 3 else {}
+    made = layer(_one(inputs), **arguments)
+    return made if isinstance(made, list) else [made]
+
+
+def to_json(model: Network, **kwargs: Any) -> str:
+    """The architecture of a model as JSON."""
+    from multikeras import __version__
+
+    content = {
+        "class_name": type(model).__name__,
+        "config": model.get_config(),
+        "keras_version": "2.3.1",
+        "multikeras_version": __version__,
+        "backend": K.backend(),
+    }
+    return json.dumps(content, default=_plain, **kwargs)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    raise TypeError(f"A configuration holds {value!r}, which JSON cannot: give its layer a get_config without it.")
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model of a JSON architecture, with new weights."""
+    from multikeras.layers import deserialize
+
+    return deserialize(json.loads(json_string), custom_objects)
+
+
+def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model of a dictionary with `class_name` and `config`."""
+    from multikeras.layers import deserialize
+
+    return deserialize(config, custom_objects)

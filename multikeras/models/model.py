@@ -1,0 +1,169 @@
+"""`Model`: a network that can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from multikeras import backend as K
+from multikeras.graph.tensor import Tensor
+from multikeras.layers import calls
+from multikeras.layers.base import _is_shape
+from multikeras.layers.input_layer import Input
+from multikeras.models.network import Network
+from multikeras.models.summary import print_summary
+from multikeras.training.trainer import Trainer
+
+
+class Model(Network, Trainer):
+    """Layers between inputs and outputs, with training.
+
+    It is made in one of two ways. `Model(inputs, outputs)` is the network between tensors: what
+    `Input` gave, and what layers made of it. A subclass makes its layers in `__init__`, keeps them
+    as attributes and defines `call(self, inputs)`; it is built when it first meets data.
+
+    Args:
+        *args: `inputs` and `outputs`, each a tensor or a list of tensors.
+        **kwargs: `inputs` and `outputs` (or `input` and `output`), `name`, `trainable`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        inputs, outputs = _ends(type(self).__name__, args, kwargs)
+        Network.__init__(self, **kwargs)
+        self._has_weights = False
+        if outputs is not None:
+            self._set_graph(inputs, outputs)
+
+    # -- building -------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the model for a shape of its input, batch axis included, or a list of shapes."""
+        if not self.built and type(self).call is not Network.call:
+            self.build_from_data(input_shape)
+
+    def build_from_data(self, x: Any) -> None:
+        """Builds the model for data like this, unless it is built.
+
+        Args:
+            x: An array, a list of arrays, or shapes with the batch axis instead of arrays.
+        """
+        if self.inputs:
+            return
+        single = not isinstance(x, (list, tuple)) or _is_shape(x)
+        given = [_input_like(value) for value in ([x] if single else x)]
+        with calls.scratch() as around:
+            outputs = self._call_in_graph(given[0] if single else given, {})
+        # What the model asked for in its call lives in the record of it.
+        self._trace = around.children[-1][1]
+        self.inputs = given
+        self.outputs = outputs if isinstance(outputs, list) else [outputs]
+        self._single_input, self._single_output = single, not isinstance(outputs, list)
+        self._input_layers = [t.__dict__["_keras_history"][0] for t in given]
+        self.built = True
+
+    def _build_for(self, tensors: Sequence[Tensor], single: bool) -> None:
+        # Called on tensors or arrays, a model with a call of its own has its weights, and still waits for data.
+        if not self._has_weights and type(self).build is not Model.build:
+            super()._build_for(tensors, single)
+        self._has_weights = True
+        self.built = bool(self.inputs)
+
+    @property
+    def output_names(self) -> list[str]:
+        if self._is_graph:
+            return super().output_names
+        return [f"output_{i + 1}" for i in range(len(self.outputs))]
+
+    # -- configuration --------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers with their configurations, and how they are connected."""
+        from multikeras.models import configuration
+
+        if not self._is_graph:
+            raise NotImplementedError(
+                f"Model {self.name!r} is a subclass with a call of its own, whose architecture is code and has no "
+                "configuration. Define get_config and from_config on it, or use save_weights."
+            )
+        return configuration.of_graph(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """The model of a configuration, with new weights."""
+        from multikeras.models import configuration
+
+        if not {"layers", "input_layers", "output_layers"} <= set(config):
+            return cls(**config)
+        return configuration.to_graph(cls, config, custom_objects)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON, for `model_from_json`; keywords go to `json.dumps`."""
+        from multikeras.models import configuration
+
+        return configuration.to_json(self, **kwargs)
+
+    # -- looking --------------------------------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+    ) -> None:
+        """Prints the layers with their output shapes and numbers of parameters.
+
+        Args:
+            line_length: Width in characters.
+            positions: Where the columns end: in characters, or as shares of the width.
+            print_fn: Called with each line instead of `print`.
+
+        Raises:
+            ValueError: If the model is not built yet.
+        """
+        if not self.built:
+            raise ValueError(
+                f"Model {self.name!r} is not built yet and has no shapes to show: give its first layer an input_shape, "
+                "or call build(input_shape), fit or predict."
+            )
+        print_summary(self, line_length, positions, print_fn)
+
+    # -- states ---------------------------------------------------------------------------------
+
+    @property
+    def stateful(self) -> bool:  # type: ignore[override]
+        """Whether a layer keeps a state from batch to batch."""
+        return any(layer.stateful for layer in self.layers)
+
+    def reset_states(self) -> None:
+        """Sets the states of stateful layers to their beginning."""
+        for layer in self.layers:
+            if layer.stateful and hasattr(layer, "reset_states"):
+                layer.reset_states()
+
+
+def _ends(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Inputs and outputs among the arguments of a model; the name given by position goes to `kwargs`."""
+    names = ["inputs", "outputs", "name"]
+    if len(args) > len(names):
+        raise TypeError(f"{kind} takes inputs, outputs and name by position, received {len(args)} arguments.")
+    found = dict(zip(names, args, strict=False))
+    for new, old in (("inputs", "input"), ("outputs", "output")):
+        for name in (new, old):
+            if name in kwargs:
+                found[new] = kwargs.pop(name)
+    if "name" in found:
+        kwargs["name"] = found.pop("name")
+    if ("inputs" in found) != ("outputs" in found):
+        raise TypeError(f"{kind} needs both inputs and outputs, received only {', '.join(found)}.")
+    return found.get("inputs"), found.get("outputs")
+
+
+def _input_like(value: Any) -> Tensor:
+    """An input for data like an array, or of a shape with the batch axis."""
+    if isinstance(value, (list, tuple)) and _is_shape(value):
+        shape = tuple(value[1:])
+    else:
+        shape = tuple(value.shape[1:]) if hasattr(value, "shape") else np.shape(value)[1:]
+    return Input(shape=shape, dtype=K.floatx())
