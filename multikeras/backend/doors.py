@@ -22,7 +22,7 @@ def numpy_function(
     Args:
         f: Takes one NumPy array for each input, returns one array.
         inputs: Tensors; one, or a list.
-        shape: Shape of the result; None where a length is known only to `f`.
+        shape: Shape of the result; None where a length is that of the first input along the same axis.
         dtype: Data type of the result.
         gradient: Function `(g, out, *inputs)` of tensors, giving the gradient for each input (None
             where there is none), built of K functions. Without it `K.gradients` raises.
@@ -34,6 +34,12 @@ def numpy_function(
     kind = check_dtype(dtype)
     lengths = tuple(shape)
     name = getattr(f, "__name__", repr(f))
+    first = tensors[0].ndim if tensors else 0
+    if None in lengths[first:]:
+        raise ValueError(
+            f"K.numpy_function: the shape {lengths} of the result of {name} has an unknown length along an axis that "
+            "the first input does not have."
+        )
 
     def call(*arrays: Any) -> list[np.ndarray]:
         made = np.asarray(f(*arrays), dtype=kind)

@@ -320,11 +320,20 @@ def _host_call_gradient(g: list[Tensor | None], out: list[Tensor], *inputs: Tens
     return made if isinstance(made, (list, tuple)) else [made]
 
 
+def _host_call_resolve(*inputs: Tensor, function: Any, outputs: Any, gradient: Any) -> dict[str, Any]:
+    """An unknown length of a result is that of the first input along the same axis."""
+    known = [
+        (tuple(inputs[0].shape[i] if n is None else n for i, n in enumerate(shape)), dtype) for shape, dtype in outputs
+    ]
+    return {"function": function, "outputs": tuple(known), "gradient": gradient}
+
+
 host_call: Primitive = primitive(
     "host_call",
     shape=lambda *inputs, function, outputs, gradient: [tuple(shape) for shape, dtype in outputs],
     dtype=lambda *inputs, function, outputs, gradient: [dtype for shape, dtype in outputs],
     gradient=_host_call_gradient,
+    resolve=_host_call_resolve,
     multiple=True,
     keep=True,
     doc="A Python function of NumPy arrays, called on the host at every run.",
