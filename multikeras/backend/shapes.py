@@ -12,7 +12,7 @@ import numpy as np
 from multikeras import config
 from multikeras.backend import common
 from multikeras.backend.configuration import normalize_data_format
-from multikeras.contract import promote
+from multikeras.contract import is_integer, promote
 from multikeras.graph import operands
 from multikeras.graph.ops import elementwise
 from multikeras.graph.ops import shapes as ops
@@ -353,8 +353,8 @@ def gather(reference: Any, indices: Any) -> Tensor:
         ValueError: If `indices` are not integers.
     """
     picked = common.tensor(indices)
-    if picked.dtype == "uint32":
-        picked = operands.cast(picked, "int64")
+    if is_integer(picked.dtype) and picked.dtype not in ("int32", "int64"):
+        picked = operands.cast(picked, "int64" if picked.dtype == "uint32" else "int32")
     made: Tensor = ops.gather(common.tensor(reference), picked, axis=0)
     return made
 
