@@ -177,7 +177,14 @@ def load(name: str) -> Backend:
         described = resolve(BackendChoice(name, "load"))
         # The host computes on the CPU whatever device the program asks for.
         settings = DeviceSettings("cpu") if name == HOST else config.device_settings()
-        _state.loaded[name] = _backend_class(described)(settings)
+        # Importing JAX draws from NumPy's generator, which the program may have seeded.
+        numbers = sys.modules.get("numpy.random")
+        drawn = None if numbers is None else numbers.get_state()
+        try:
+            _state.loaded[name] = _backend_class(described)(settings)
+        finally:
+            if numbers is not None:
+                numbers.set_state(drawn)
         return _state.loaded[name]
 
 
