@@ -1,0 +1,11 @@
+"""Testing backends, and what runs on them.
+
+`run` computes tensors on any backend, `compare` one graph on several. The table of primitive cases
+and the tests beside it are the conformance suite that every backend passes, whoever wrote it:
+`python -m multikeras.testing NAME`.
+"""
+
+from multikeras.testing.comparing import Comparison, compare
+from multikeras.testing.running import Observed, observe, run
+
+__all__ = ["Comparison", "Observed", "compare", "observe", "run"]

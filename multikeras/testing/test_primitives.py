@@ -1,0 +1,93 @@
+"""Every row of the table of primitive cases: value, type, shape, first and second gradient."""
+# ruff: noqa: D103 - the name of a test says what it tests
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from multikeras.contract import PRIMITIVES, Backend
+from multikeras.graph.gradients import gradients
+from multikeras.graph.ops.reductions import reduce_sum
+from multikeras.graph.tensor import Placeholder
+from multikeras.testing import checks, run
+from multikeras.testing.case import Case
+from multikeras.testing.cases import CASES
+from multikeras.testing.cases.edges import EDGES, KINKS, Kink
+
+
+def rows(cases: list[Case]) -> list[object]:
+    """The cases as parameters of a test."""
+    return [pytest.param(case, id=case.id) for case in cases]
+
+
+def in_types(case: Case, backend: Backend) -> list[str]:
+    """The types in which the backend can run a case."""
+    found = [dtype for dtype in case.dtypes if case.runs_on(backend.dtypes, dtype)]
+    if not found:
+        pytest.skip(f"{backend.name} lacks a type of this case")
+    return found
+
+
+def test_table_has_every_primitive() -> None:
+    # A package that declares primitives of its own names them 'package.name' and tests them itself.
+    declared = {name for name in PRIMITIVES if "." not in name}
+    assert {case.primitive for case in CASES} == declared
+
+
+def test_table_names_each_case_once() -> None:
+    names = [case.id for case in CASES]
+    assert len(set(names)) == len(names), sorted({name for name in names if names.count(name) > 1})
+
+
+def test_table_differentiates_every_primitive_that_has_a_gradient() -> None:
+    differentiable = {case.primitive for case in CASES if case.differentiable}
+    declared = {name for name, primitive in PRIMITIVES.items() if "." not in name and primitive.gradient is not None}
+    assert declared <= differentiable
+
+
+@pytest.mark.parametrize("case", rows(CASES))
+def test_value(case: Case, tested_backend: Backend) -> None:
+    for dtype in in_types(case, tested_backend):
+        checks.check_value(case, dtype, tested_backend)
+
+
+@pytest.mark.parametrize("case", rows([case for case in CASES if case.unknown]))
+def test_unknown_lengths(case: Case, tested_backend: Backend) -> None:
+    checks.check_unknown_lengths(case, in_types(case, tested_backend)[0], tested_backend)
+
+
+@pytest.mark.parametrize("case", rows([case for case in CASES if case.differentiable]))
+def test_gradient(case: Case, tested_backend: Backend) -> None:
+    checks.check_gradient(case, tested_backend)
+    if case.unknown:
+        checks.check_gradient(case, tested_backend, unknown=True)
+
+
+@pytest.mark.parametrize("case", rows([case for case in CASES if case.differentiable and case.order > 1]))
+def test_second_gradient(case: Case, tested_backend: Backend) -> None:
+    checks.check_second_gradient(case, tested_backend)
+
+
+@pytest.mark.parametrize("case", rows([case for case in CASES if PRIMITIVES[case.primitive].gradient is None]))
+def test_no_gradient(case: Case) -> None:
+    if case.primitive != "item":
+        checks.check_no_gradient(case)
+
+
+@pytest.mark.parametrize("case", rows(EDGES))
+def test_edges(case: Case, tested_backend: Backend) -> None:
+    for dtype in in_types(case, tested_backend):
+        checks.check_value(case, dtype, tested_backend)
+
+
+@pytest.mark.parametrize("case", [pytest.param(kink, id=kink.id) for kink in KINKS])
+def test_gradient_at_a_kink(case: Kink, tested_backend: Backend) -> None:
+    values = [np.asarray(value, "float64") for value in case.values]
+    tensors = [Placeholder(value.shape, "float64") for value in values]
+    out = case.build(*tensors)
+    made = gradients([reduce_sum(out, axis=tuple(range(out.ndim)), keepdims=False)], tensors)
+    assert all(g is not None for g in made)
+    found = run([g for g in made if g is not None], dict(zip(tensors, values, strict=True)), backend=tested_backend)
+    for slope, expected in zip(found, case.expected, strict=True):
+        np.testing.assert_allclose(slope, expected, 1e-12)
