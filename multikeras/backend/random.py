@@ -13,6 +13,7 @@ from multikeras.backend.making import variable
 from multikeras.backend.normal import inverse_normal
 from multikeras.contract import is_float
 from multikeras.graph import operands
+from multikeras.graph.context import outside_bodies
 from multikeras.graph.ops import elementwise
 from multikeras.graph.ops import random as ops
 from multikeras.graph.tensor import Tensor, Variable
@@ -138,7 +139,9 @@ def random_uniform_variable(
         name: A name.
         seed: Fixes the draw.
     """
-    return variable(random_uniform(shape, low, high, dtype, seed), common.float_type(dtype), name)
+    # Made in a loop's step, a variable is still drawn once.
+    with outside_bodies():
+        return variable(random_uniform(shape, low, high, dtype, seed), common.float_type(dtype), name)
 
 
 def random_normal_variable(
@@ -154,4 +157,5 @@ def random_normal_variable(
         name: A name.
         seed: Fixes the draw.
     """
-    return variable(random_normal(shape, mean, scale, dtype, seed), common.float_type(dtype), name)
+    with outside_bodies():
+        return variable(random_normal(shape, mean, scale, dtype, seed), common.float_type(dtype), name)

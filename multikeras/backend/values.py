@@ -224,7 +224,7 @@ def update_sub(x: Any, decrement: Any) -> Update:
         x: Variable.
         decrement: Tensor or number.
     """
-    return graph_updates.assign_add(x, -decrement)
+    return graph_updates.assign_add(x, -common.tensor(decrement))
 
 
 def moving_average_update(x: Any, value: Any, momentum: Any) -> Update:
