@@ -22,6 +22,16 @@ _DTYPES = {name: np.dtype(name) for name in DTYPES if name != "bfloat16"}
 #: About the second-level cache of a core: two thirds of the time of whole arrays, and little above or below.
 _TILE_BYTES = 1 << 20
 _SMALL = 4096
+_HEAP_BYTES = 31 << 20
+
+
+def _keep_heap() -> None:
+    """Lets the allocator keep memory of up to 31 MB an array for the next one.
+
+    glibc gives freed memory above 128 kB back to the system, until a larger piece has been freed; a step that
+    makes and drops arrays of a megabyte then spends a third of its time on fresh pages. Nothing is touched here.
+    """
+    np.empty(_HEAP_BYTES, np.uint8)
 
 
 def _as_strided(x: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
@@ -53,6 +63,7 @@ class NumpyBackend(Backend):
                 f"{settings.source} asks for {settings.device!r} and NumPy computes on the CPU alone. Choose "
                 "'cpu' or 'auto', or a backend that has GPUs: KERAS_BACKEND=cupy, torch or jax."
             )
+        _keep_heap()
         self.kernels = {
             **array_kernels(np, to_numpy=np.asarray, as_strided=_as_strided, tile_bytes=_TILE_BYTES),
             **ELEMENTWISE_KERNELS,
