@@ -16,6 +16,8 @@ from multikeras_arrays.pooling import pooling_kernels
 from multikeras_arrays.random import random_kernels
 from multikeras_arrays.reductions import reduction_kernels
 from multikeras_arrays.shapes import shape_kernels
+from multikeras_arrays.sorting import sorting_kernels
+from multikeras_arrays.special import special_kernels
 
 __all__ = ["array_kernels"]
 
@@ -37,6 +39,8 @@ def array_kernels(
         **reduction_kernels(xp),
         **shape_kernels(xp),
         **algebra_kernels(xp),
+        **special_kernels(xp),
+        **sorting_kernels(xp),
         **random_kernels(xp),
         **convolution_kernels(xp, as_strided=as_strided, tile_bytes=tile_bytes),
         **pooling_kernels(xp, tile_bytes=tile_bytes // 2),

@@ -26,6 +26,8 @@ from multikeras_torch.random_numbers import HOST_RANDOM, device_random_kernels
 from multikeras_torch.reductions import REDUCTIONS
 from multikeras_torch.scopes import NoGradients, NoGradientsInFull
 from multikeras_torch.shapes import shape_kernels
+from multikeras_torch.sorting import SORTING
+from multikeras_torch.special import SPECIAL
 from multikeras_torch.updates import update_kernels
 
 
@@ -51,6 +53,8 @@ class TorchBackend(Backend):
             **REDUCTIONS,
             **shape_kernels(self._device),
             **INDEXING,
+            **SPECIAL,
+            **SORTING,
             **algebra_kernels(self._device),
             **CONVOLUTION,
             **POOLING,

@@ -20,13 +20,15 @@ from multikeras_jax.kernels import (
     random,
     reductions,
     shapes,
+    sorting,
+    special,
 )
 from multikeras_jax.kernels.eager import eager
 
 #: Kernels that call Python, or must not be compiled by themselves.
 _AS_THEY_ARE: Mapping[str, Kernel] = {**control.KERNELS, "identity": elementwise.KERNELS["identity"]}
 
-_THEMES = (elementwise, reductions, shapes, indexing, algebra, convolution, pooling, random)
+_THEMES = (elementwise, reductions, shapes, indexing, algebra, convolution, pooling, random, special, sorting)
 
 #: Primitive name to kernel.
 KERNELS: Mapping[str, Kernel] = {

@@ -4,6 +4,28 @@ Gradient rules and compositions use these constructors only; the conveniences of
 in `multikeras.backend`.
 """
 
-from multikeras.graph.ops import algebra, control, elementwise, optimizers, random, reductions, rules, shapes
+from multikeras.graph.ops import (
+    algebra,
+    control,
+    elementwise,
+    optimizers,
+    random,
+    reductions,
+    rules,
+    shapes,
+    sorting,
+    special,
+)
 
-__all__ = ["algebra", "control", "elementwise", "optimizers", "random", "reductions", "rules", "shapes"]
+__all__ = [
+    "algebra",
+    "control",
+    "elementwise",
+    "optimizers",
+    "random",
+    "reductions",
+    "rules",
+    "shapes",
+    "sorting",
+    "special",
+]

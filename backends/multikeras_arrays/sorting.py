@@ -1,0 +1,23 @@
+"""Kernels that order entries, and that pick and put entries by their places along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multikeras.contract import Array, Kernel
+
+
+def sorting_kernels(xp: Any) -> dict[str, Kernel]:
+    """Kernels over the array module `xp`."""
+
+    def sort(x: Array, *, axis: int) -> Array:
+        return xp.sort(x, axis)
+
+    def argsort(x: Array, *, axis: int) -> Array:
+        return xp.argsort(x, axis, kind="stable").astype("int64", copy=False)
+
+    def take_along_axis(x: Array, indices: Array, *, axis: int) -> Array:
+        return xp.take_along_axis(x, indices, axis)
+
+    # scatter_along_axis is left to its composition, which adds by scatter_add.
+    return {"sort": sort, "argsort": argsort, "take_along_axis": take_along_axis}

@@ -1,0 +1,54 @@
+"""Inverse and hyperbolic functions, the error function, and running products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax import lax
+
+from multikeras.contract import Kernel
+from multikeras_jax.kernels.common import array, narrow, operand, same_shape, widen
+
+
+def _unary(operation: Callable[[Any], jax.Array]) -> Kernel:
+    """In float32 for 16-bit floats, in which XLA composes most of these of others and rounds each."""
+
+    def kernel(x: Any) -> jax.Array:
+        x = array(x)
+        return narrow(operation(widen(x)), x.dtype)
+
+    return kernel
+
+
+def _arctanh(x: jax.Array) -> jax.Array:
+    # XLA's own is a difference of two logarithms, which loses two digits near 0.
+    size = lax.abs(x)
+    half = lax.log1p(lax.div(lax.add(size, size), lax.sub(lax.full_like(x, 1), size)))
+    return lax.mul(lax.mul(lax.sign(x), half), lax.full_like(x, 0.5))
+
+
+def _arctan2(y: Any, x: Any) -> jax.Array:
+    y, x = same_shape(operand(y, x), operand(x, operand(y, None)))
+    return narrow(lax.atan2(widen(array(y)), widen(array(x))), y.dtype)
+
+
+def _cumprod(x: Any, *, axis: int, reverse: bool) -> jax.Array:
+    x = array(x)
+    return narrow(lax.cumprod(widen(x), axis, reverse=reverse), x.dtype)
+
+
+KERNELS: dict[str, Kernel] = {
+    "erf": _unary(lax.erf),
+    "arcsin": _unary(lax.asin),
+    "arccos": _unary(lax.acos),
+    "arctan": _unary(lax.atan),
+    "sinh": _unary(lax.sinh),
+    "cosh": _unary(lax.cosh),
+    "arcsinh": _unary(lax.asinh),
+    "arccosh": _unary(lax.acosh),
+    "arctanh": _unary(_arctanh),
+    "arctan2": _arctan2,
+    "cumprod": _cumprod,
+}
