@@ -9,9 +9,12 @@ of a logarithm between two libraries stays a last-bit difference of the result.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import pi, sqrt
 
+from multikeras.contract import primitive
 from multikeras.graph import operands
 from multikeras.graph.ops import elementwise
+from multikeras.graph.ops.rules import first_shape, float_dtype
 from multikeras.graph.ops.rules import where as select
 from multikeras.graph.tensor import Tensor
 
@@ -130,13 +133,7 @@ _PPND16 = _Approximation(
 )
 
 
-def inverse_normal(q: Tensor) -> Tensor:
-    """The number below which a share of 0.5 + q of the standard normal distribution lies.
-
-    Args:
-        q: float32 or float64 tensor, above -0.5 and below 0.5. Given as the distance from the
-            middle, it keeps its digits in both tails.
-    """
+def _quantile(q: Tensor) -> Tensor:
     pieces = _PPND16 if q.dtype == "float64" else _PPND7
     middle = q * pieces.middle(0.180625 - q * q)
     tail = elementwise.sqrt(-elementwise.log(0.5 - elementwise.abs_(q)))
@@ -146,3 +143,27 @@ def inverse_normal(q: Tensor) -> Tensor:
         size = select(operands.binary("less_equal", tail, 5), size, pieces.far(tail - 5))
     outside = elementwise.sign(q) * size
     return select(operands.binary("less_equal", elementwise.abs_(q), 0.425), middle, outside)
+
+
+#: One node until a program is specialised, since a model draws many initial values that are never
+#: needed; a backend may bring a kernel. Its derivative is the inverse of the density.
+_INVERSE_NORMAL = primitive(
+    "inverse_normal",
+    shape=first_shape,
+    dtype=float_dtype,
+    gradient=lambda g, out, q: (g * elementwise.exp(out * out * 0.5) * sqrt(2 * pi),),
+    composition=_quantile,
+    elementwise=True,
+    doc="The number below which a share of 0.5 + q of the standard normal distribution lies.",
+)
+
+
+def inverse_normal(q: Tensor) -> Tensor:
+    """The number below which a share of 0.5 + q of the standard normal distribution lies.
+
+    Args:
+        q: float32 or float64 tensor, above -0.5 and below 0.5. Given as the distance from the
+            middle, it keeps its digits in both tails.
+    """
+    made: Tensor = _INVERSE_NORMAL(q)
+    return made

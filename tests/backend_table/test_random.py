@@ -104,6 +104,9 @@ def test_inverse_of_the_normal_distribution(settings_restored):
         lower = np.where(q <= 0, 0.5 + q.astype("float64"), 0.5 - q.astype("float64"))
         expected = np.where(q <= 0, 1, -1) * special.ndtri(lower)
         np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
+    x = K.variable(0.3, dtype="float64")
+    slope = K.eval(K.gradients(inverse_normal(x), x)[0])
+    assert slope == pytest.approx(1 / scipy_stats.norm.pdf(special.ndtri(0.8)))
 
 
 @pytest.mark.parametrize("floatx", ["float16", "float32", "float64"])
