@@ -55,6 +55,7 @@ def calls(dtype):
             yield name, (x,), {"axis": 1}
         for reverse in (False, True):
             yield "cumsum", (x,), {"axis": 1, "reverse": reverse}
+            yield "cumprod", (x,), {"axis": 1, "reverse": reverse}
         yield "iota", (), {"length": 5, "dtype": dtype}
         yield "matmul", (x, positive(rng, dtype, (4, 5))), {}
         yield "matmul", (x, positive(rng, dtype, (2, 4, 5))), {}
@@ -78,11 +79,20 @@ def calls(dtype):
         yield "pad", (x,), {"padding": ((0, 1), (2, 0), (0, 0)), "value": value}
     yield "flip", (x,), {"axis": (0, 2)}
     yield "gather", (x, np.array([[2, 0], [-1, 1]])), {"axis": 1}
+    for name in ("sort", "argsort"):
+        yield name, (x,), {"axis": 1}
+    yield "take_along_axis", (x, rng.integers(-3, 3, (2, 5, 4))), {"axis": 1}
     if dtype not in FLOATS:
         return
     for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "tanh", "sigmoid", "isnan", "isfinite"):
         yield name, (x,), {}
-    yield "divide", (x, y), {}
+    for name in ("arctan", "sinh", "cosh", "arcsinh"):
+        yield name, (x,), {}
+    for name in ("arcsin", "arccos", "arctanh"):
+        yield name, (x * np.array(0.4, dtype),), {}
+    yield "arccosh", (x + np.ones((), dtype),), {}
+    for name in ("divide", "arctan2"):
+        yield name, (x, y), {}
     yield "relu_gradient", (x, x - np.ones((), dtype)), {}
     for name in ("softmax", "log_softmax"):
         yield name, (x,), {}
@@ -119,8 +129,9 @@ def calls(dtype):
 
 
 def steps(dtype):
-    """As `calls`, of the optimizer steps, which the shared kernels leave to the composition."""
+    """As `calls`, of what is not among the shared kernels: erf, and the optimizer steps."""
     rng = np.random.default_rng(0)
+    yield "erf", (positive(rng, dtype, (3, 4)),), {}
     for name, scalars, kinds, attributes in (
         ("sgd_update", (0.1, 0.9), 3, {"nesterov": False}),
         ("sgd_update", (0.1, 0.9), 3, {"nesterov": True}),
