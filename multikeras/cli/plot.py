@@ -32,14 +32,15 @@ def draw(results: dict[str, dict[str, Any]], options: dict[str, Any], path: Path
     reference = next(iter(results.values()))["compared_with"]
     spare = iter(SPARE_COLOURS * len(results))
     colours = {name: COLOURS.get(name) or next(spare) for name in results}
-    for width, (name, result) in zip(range(2 * len(results), 0, -2), results.items(), strict=True):
+    for width, (name, result) in zip(range(len(results), 0, -1), results.items(), strict=True):
         losses = np.asarray(result["losses"])
         steps = np.arange(1, len(losses) + 1)
         # The curves lie on each other: the first is drawn broadest, to be seen under the others.
-        curves.plot(steps, losses, color=colours[name], linewidth=0.75 * width, label=name)
+        curves.plot(steps, losses, color=colours[name], linewidth=1.5 * width - 0.7, label=name)
         if name != reference:
-            apart = np.maximum(bench.distances(result, results[reference]), 1e-9)
-            distances.plot(steps, apart, color=colours[name], linewidth=1, label=name)
+            apart = bench.distances(result, results[reference])
+            # Equal losses have no place on a logarithmic axis.
+            distances.plot(steps[apart > 0], apart[apart > 0], ".", color=colours[name], markersize=3, label=name)
     curves.set(title="Training loss", xlabel="step", ylabel="loss", yscale="log")
     curves.legend()
     distances.set(title=f"Distance from the losses of {reference}", xlabel="step", ylabel="relative", yscale="log")
@@ -48,6 +49,7 @@ def draw(results: dict[str, dict[str, Any]], options: dict[str, Any], path: Path
     names = list(results)
     speeds = [results[name]["steps_per_second"] for name in names]
     bars = speed.bar(names, speeds, color=[colours[name] for name in names])
+    speed.margins(y=0.1)
     speed.bar_label(bars, labels=[f"{each:,.0f}" for each in speeds])
     speed.set(title="Speed, first steps not counted", ylabel="steps per second")
     model = {"mlp": "Multi-layer perceptron", "cnn": "Convolutional network"}[options["model"]]

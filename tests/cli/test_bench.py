@@ -25,9 +25,9 @@ def test_losses_are_compared_with_numpy() -> None:
     results = {"jax": result([1.0, 0.5]), "numpy": result([1.0, 0.4]), "torch": result([2.0, 0.4])}
     bench.compare(results)
     assert {each["compared_with"] for each in results.values()} == {"numpy"}
-    assert results["numpy"]["loss_difference"] == 0
-    assert results["jax"]["loss_difference"] == pytest.approx(0.25)
-    assert results["torch"]["loss_difference"] == pytest.approx(1.0)
+    assert results["numpy"]["difference"] == 0
+    assert results["jax"]["difference"] == pytest.approx(0.25)
+    assert results["torch"]["difference"] == pytest.approx(1.0)
     others = {"torch": result([1.0]), "jax": result([1.1])}
     bench.compare(others)
     assert others["jax"]["compared_with"] == "torch"
@@ -37,7 +37,7 @@ def test_losses_are_compared_with_numpy() -> None:
 def test_losses_that_are_no_numbers_are_no_agreement() -> None:
     results = {"numpy": result([1.0, 1.0]), "jax": result([1.0, float("nan")])}
     bench.compare(results)
-    assert not results["jax"]["loss_difference"] < 1e300
+    assert not results["jax"]["difference"] < 1e300
 
 
 def test_lines_that_are_no_events() -> None:
@@ -121,11 +121,11 @@ def test_every_backend(python: Python, tmp_path: Path, model: str) -> None:
         assert each["backend"] == name
         assert len(each["losses"]) == 30
         assert each["losses"][-1] < each["losses"][0]
-        assert each["loss_difference"] < 1e-4, name
+        assert each["difference"] < 1e-4, name
         assert each["first_step_seconds"] > 0
         assert each["steps_per_second"] > 0
         assert name in process.stdout
-    assert "Losses apart" in process.stdout or len(results) == 1
+    assert "Apart: " in process.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
