@@ -6,7 +6,6 @@ A table gives rows by number or by range as NumPy arrays. Nothing here looks at 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,15 @@ class Table:
 
     def picker(self) -> Rows:
         """A function from an array of row numbers to the rows; it is called for every batch."""
-        return partial(self.array.take, axis=0)
+        take = self.array.take
+
+        def pick(rows: np.ndarray) -> np.ndarray:
+            made = take(rows, 0)
+            # Nobody will write to it, so a backend need not copy it for a device that reads it later.
+            made.flags.writeable = False
+            return made
+
+        return pick
 
     def range(self, start: int, stop: int) -> Any:
         """The rows from `start` to before `stop`; it may be a view."""
