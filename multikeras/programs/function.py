@@ -67,6 +67,7 @@ class Function:
         self._fed = [(i, t) for i, t in enumerate(self.inputs) if i != self._phase_at]
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._lock = threading.Lock()
+        self._fits: set[str] = set()
         self._warned = False
 
     def __call__(self, inputs: Any = ()) -> list[np.ndarray]:
@@ -97,6 +98,8 @@ class Function:
         phase = self._phase
         if phase is None:
             phase = settings.default_phase() if self._phase_at is None else _phase_value(inputs[self._phase_at])
+        if backend.name not in self._fits:
+            self._check_types(backend)
         with backend.scope():
             values = []
             key: Any = (backend.name, phase, config.epsilon())
@@ -113,6 +116,15 @@ class Function:
                 program = self._specialise(key, backend, phase, values)
             counts["calls"] += 1
             return program.run(values)
+
+    def _check_types(self, backend: Backend) -> None:
+        for _, tensor in self._fed:
+            if tensor.dtype not in backend.dtypes:
+                raise TypeError(
+                    f"{self.name}: input {tensor.name!r} is of type {tensor.dtype}, which the backend {backend.name!r} "
+                    f"does not have. It has {', '.join(sorted(backend.dtypes))}."
+                )
+        self._fits.add(backend.name)
 
     def _check_shape(self, tensor: Tensor, shape: Sequence[int]) -> None:
         wanted = tensor.shape

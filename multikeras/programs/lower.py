@@ -101,7 +101,8 @@ def straighten(
     leaves = [t for t in order if isinstance(t, Argument)]
     given = set(arguments)
     read_items = _items_read(order)
-    lines = [_line(t, backend, read_items) for t in order if t.primitive is not None]
+    moved: dict[Tensor, dict[int, int]] = {}
+    lines = [_line(t, backend, read_items, moved) for t in order if t.primitive is not None]
     _mark_deaths(lines, results)
     if stores and backend.in_place:
         _allow_in_place(lines, stores, results, num_outputs)
@@ -127,11 +128,14 @@ def _items_read(order: Sequence[Tensor]) -> dict[Tensor, set[int]]:
     return read
 
 
-def _line(tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]]) -> Line:
+def _line(
+    tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]], moved: dict[Tensor, dict[int, int]]
+) -> Line:
     primitive = tensor.primitive
     assert primitive is not None
     if primitive is ITEM:
-        return Line(tensor, None, tensor.attributes, tensor.origin)
+        index = tensor.attributes["index"]
+        return Line(tensor, None, {"index": moved.get(tensor.inputs[0], {}).get(index, index)}, tensor.origin)
     hidden = _GRAPH_ONLY.get(primitive.name, ())
     attributes = {name: value for name, value in tensor.attributes.items() if name not in hidden}
     if primitive.residuals:
@@ -139,8 +143,8 @@ def _line(tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]]) 
         count = primitive.residuals if primitive.residuals > 0 else attributes["num_carries"]
         attributes["residuals"] = any(i >= total - count for i in read_items.get(tensor, ()))
     if primitive.name == "scan":
-        body = attributes["body"]
-        ys = body.outputs[attributes["num_carries"] :]
+        attributes["body"], moved[tensor] = _read_results(tensor, read_items.get(tensor, set()))
+        ys = attributes["body"].outputs[attributes["num_carries"] :]
         attributes["outputs"] = tuple((y.shape, y.dtype) for y in ys)
     for name in primitive.bodies:
         attributes[name] = body_function(attributes[name], backend)
@@ -148,6 +152,16 @@ def _line(tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]]) 
         attributes["in_place"] = False
     kernel = backend.kernels.get(primitive.name) or primitive.kernels[backend.name]
     return Line(tensor, kernel, attributes, tensor.origin)
+
+
+def _read_results(tensor: Tensor, read: set[int]) -> tuple[SubGraph, dict[int, int]]:
+    """The body of a scan without the stacked results that nobody reads, and where the others went."""
+    body, carries = tensor.attributes["body"], tensor.attributes["num_carries"]
+    kept = [i for i in range(len(body.outputs)) if i < carries or i in read]
+    places = {old: new for new, old in enumerate(kept)}
+    # The states before each step come after all of these.
+    places.update({len(body.outputs) + i: len(kept) + i for i in range(carries)})
+    return SubGraph(body.bindings, [body.outputs[i] for i in kept], body.scope), places
 
 
 def body_function(graph: SubGraph, backend: Backend) -> Callable[..., tuple[Any, ...]]:
@@ -293,14 +307,10 @@ class Source:
 
     def _expression(self, line: Line, registers: dict[Tensor, str]) -> str:
         if line.kernel is None:
-            return f"{registers[line.tensor.inputs[0]]}[{self._item_index(line)}]"
+            return f"{registers[line.tensor.inputs[0]]}[{line.attributes['index']}]"
         operands = [self._operand(x, registers) for x in line.tensor.inputs]
         keywords = [f"{name}={self._literal(value)}" for name, value in line.attributes.items()]
         return f"{self._kernel(line)}({', '.join([*operands, *keywords])})"
-
-    def _item_index(self, line: Line) -> int:
-        index: int = line.tensor.attributes["index"]
-        return index
 
     def _kernel(self, line: Line) -> str:
         name = self._kernels.get(id(line.kernel))
@@ -431,7 +441,7 @@ def interpret(straight: Straight, backend: Backend, values: Sequence[Any]) -> li
     for line in straight.lines:
         tensor = line.tensor
         if line.kernel is None:
-            held[tensor] = held[tensor.inputs[0]][tensor.attributes["index"]]
+            held[tensor] = held[tensor.inputs[0]][line.attributes["index"]]
         else:
             held[tensor] = line.kernel(*[operand(x) for x in tensor.inputs], **line.attributes)
         for x in line.dead:
