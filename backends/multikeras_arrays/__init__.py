@@ -12,6 +12,7 @@ from multikeras_arrays.algebra import algebra_kernels
 from multikeras_arrays.control import control_kernels
 from multikeras_arrays.convolution import Strided, convolution_kernels
 from multikeras_arrays.elementwise import elementwise_kernels
+from multikeras_arrays.linear_algebra import linear_algebra_kernels
 from multikeras_arrays.pooling import pooling_kernels
 from multikeras_arrays.random import random_kernels
 from multikeras_arrays.reductions import reduction_kernels
@@ -39,6 +40,7 @@ def array_kernels(
         **reduction_kernels(xp),
         **shape_kernels(xp),
         **algebra_kernels(xp),
+        **linear_algebra_kernels(xp),
         **special_kernels(xp),
         **sorting_kernels(xp),
         **random_kernels(xp),

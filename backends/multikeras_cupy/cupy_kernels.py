@@ -12,6 +12,7 @@ from multikeras_arrays import array_kernels
 from multikeras_arrays.random import check_size, uniform_kernels
 from multikeras_arrays.shapes import rows_along
 from multikeras_cupy import cuda_source
+from multikeras_cupy.cupy_linear_algebra import LINEAR_ALGEBRA_KERNELS
 from multikeras_cupy.cupy_special import SPECIAL_KERNELS
 
 #: Patches of a convolution that are in memory at once; larger products than this fill any GPU.
@@ -124,6 +125,7 @@ def cupy_kernels() -> dict[str, Kernel]:
         **array_kernels(cupy, to_numpy=to_numpy, as_strided=cupy.lib.stride_tricks.as_strided, tile_bytes=_TILE_BYTES),
         **uniform_kernels(cupy, random_bits),
         **SPECIAL_KERNELS,
+        **LINEAR_ALGEBRA_KERNELS,
         "random_bits": random_bits,
         "fold_in": fold_in,
         "scatter_add": scatter_add,

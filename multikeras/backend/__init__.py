@@ -82,6 +82,7 @@ from multikeras.backend.elementwise import (
     tan,
     where,
 )
+from multikeras.backend.linear_algebra import cholesky, det, inv, slogdet, solve, solve_triangular
 from multikeras.backend.local_convolution import local_conv1d, local_conv2d
 from multikeras.backend.loops import foldl, foldr, map_fn, rnn
 from multikeras.backend.making import (
@@ -247,6 +248,7 @@ __all__ = [
     "cast_to_floatx",
     "categorical_crossentropy",
     "ceil",
+    "cholesky",
     "clear_session",
     "clip",
     "concatenate",
@@ -265,6 +267,7 @@ __all__ = [
     "custom_gradient",
     "deconv2d",
     "depthwise_conv2d",
+    "det",
     "dot",
     "dropout",
     "dtype",
@@ -300,6 +303,7 @@ __all__ = [
     "in_top_k",
     "in_train_phase",
     "int_shape",
+    "inv",
     "is_keras_tensor",
     "is_placeholder",
     "is_sparse",
@@ -387,9 +391,12 @@ __all__ = [
     "sinh",
     "size",
     "slice",
+    "slogdet",
     "softmax",
     "softplus",
     "softsign",
+    "solve",
+    "solve_triangular",
     "sort",
     "sparse_categorical_crossentropy",
     "spatial_2d_padding",

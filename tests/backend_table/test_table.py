@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import cases_arrays  # noqa: F401
+import cases_linear_algebra  # noqa: F401
 import cases_network  # noqa: F401
 import cases_special  # noqa: F401
 import cases_windows  # noqa: F401

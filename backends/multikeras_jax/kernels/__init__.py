@@ -16,6 +16,7 @@ from multikeras_jax.kernels import (
     convolution,
     elementwise,
     indexing,
+    linear_algebra,
     pooling,
     random,
     reductions,
@@ -28,7 +29,19 @@ from multikeras_jax.kernels.eager import eager
 #: Kernels that call Python, or must not be compiled by themselves.
 _AS_THEY_ARE: Mapping[str, Kernel] = {**control.KERNELS, "identity": elementwise.KERNELS["identity"]}
 
-_THEMES = (elementwise, reductions, shapes, indexing, algebra, convolution, pooling, random, special, sorting)
+_THEMES = (
+    elementwise,
+    reductions,
+    shapes,
+    indexing,
+    algebra,
+    convolution,
+    pooling,
+    random,
+    special,
+    sorting,
+    linear_algebra,
+)
 
 #: Primitive name to kernel.
 KERNELS: Mapping[str, Kernel] = {

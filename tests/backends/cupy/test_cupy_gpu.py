@@ -96,6 +96,7 @@ def calls(dtype):
     yield "relu_gradient", (x, x - np.ones((), dtype)), {}
     for name in ("softmax", "log_softmax"):
         yield name, (x,), {}
+    yield from matrices(rng, dtype)
     yield "random_bits", (key,), {"shape": (3, 50)}
     yield "random_uniform", (key,), {"shape": (3, 50), "dtype": dtype}
     yield "dropout_mask", (key,), {"shape": (3, 50), "rate": 0.3, "dtype": dtype}
@@ -126,6 +127,18 @@ def calls(dtype):
     yield "cond", (np.array(True), x), branches
     yield "host_call", (x,), {"function": lambda z: (z.sum((1, 2)),), "outputs": (((2,), dtype),)}
     yield "print_value", (x,), {"message": "x = "}
+
+
+def matrices(rng, dtype):
+    """Calls of linear algebra, in stacks of which the second matrix is singular."""
+    definite = np.array([[[4, 1], [1, 3]], [[1, 1], [1, 1]], [[2, 0], [0, 5]]], dtype)
+    b = positive(rng, dtype, (3, 2, 3))
+    for name in ("inv", "det", "cofactor", "slogdet"):
+        yield name, (definite,), {}
+    yield "cholesky", (definite * np.array([[[1]], [[-1]], [[1]]], dtype),), {}
+    yield "solve", (definite, b), {}
+    for lower, transpose in ((True, False), (False, False), (True, True)):
+        yield "triangular_solve", (definite, b), {"lower": lower, "transpose": transpose}
 
 
 def steps(dtype):

@@ -1,0 +1,90 @@
+"""Cases: factorizations, equations, determinants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from k_table import case, normal
+
+from multikeras import backend as K
+
+
+def turned(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2) if isinstance(x, np.ndarray) else K.permute_dimensions(x, (0, 2, 1))
+
+
+def symmetric(x: Any) -> Any:
+    return (x + turned(x)) * 0.5
+
+
+def regular(*shape: int) -> np.ndarray:
+    """Matrices far from singular ones."""
+    return normal(*shape) + 3 * np.eye(shape[-1])
+
+
+def definite(*shape: int) -> np.ndarray:
+    x = normal(*shape)
+    return x @ turned(x) + 2 * np.eye(shape[-1])
+
+
+case("cholesky", definite(2, 4, 4), build=lambda x: K.cholesky(symmetric(x)),
+     expect=lambda x: np.linalg.cholesky(symmetric(x)))  # fmt: skip
+case("cholesky", definite(4, 4), build=K.cholesky, expect=np.linalg.cholesky, note="one", smooth=False)
+case(
+    "cholesky",
+    np.stack([definite(3, 3), -np.eye(3), definite(3, 3)]),
+    build=K.cholesky,
+    expect=lambda x: np.stack([np.linalg.cholesky(x[0]), np.full((3, 3), np.nan), np.linalg.cholesky(x[2])]),
+    note="not definite",
+    smooth=False,
+)
+case("cholesky", np.array([[4, 9], [2, 5]]), build=K.cholesky, expect=np.linalg.cholesky, note="integers")
+case("inv", regular(2, 4, 4), build=K.inv, expect=np.linalg.inv)
+case("inv", regular(3, 3), build=K.inv, expect=np.linalg.inv, note="one")
+case(
+    "inv",
+    np.stack([np.ones((2, 2)), 2 * np.eye(2)]),
+    build=K.inv,
+    expect=lambda x: np.stack([np.full((2, 2), np.nan), 0.5 * np.eye(2)]),
+    note="singular",
+    smooth=False,
+)
+case("det", regular(2, 4, 4), build=K.det, expect=np.linalg.det)
+case("det", regular(3, 3), build=K.det, expect=np.linalg.det, note="one")
+case("det", normal(1, 3, 3), build=lambda x: K.det(x[:, :1] * x[:, 1:2] + x[:, 2:] * 0 + x * 0 + 1),
+     expect=lambda x: np.linalg.det(x[:, :1] * x[:, 1:2] + x[:, 2:] * 0 + x * 0 + 1), note="equal rows")  # fmt: skip
+case("det", np.arange(6)[:, None] * np.ones((1, 3)) @ normal(3, 6) / 3, build=K.det, expect=np.linalg.det,
+     note="rank 1", known=True)  # fmt: skip
+case("slogdet", regular(2, 4, 4), build=lambda x: K.slogdet(x)[1], expect=lambda x: np.linalg.slogdet(x)[1])
+case("slogdet", -regular(2, 3, 3), build=lambda x: K.slogdet(x)[0], expect=lambda x: np.linalg.slogdet(x)[0],
+     note="sign", smooth=False)  # fmt: skip
+case("solve", regular(2, 4, 4), normal(2, 4, 3), build=K.solve, expect=np.linalg.solve)
+case("solve", regular(4, 4), normal(4), build=K.solve, expect=np.linalg.solve, note="vector")
+case("solve", regular(2, 4, 4), normal(2, 4), build=K.solve,
+     expect=lambda a, b: np.linalg.solve(a, b[..., None])[..., 0], note="vectors")  # fmt: skip
+case("solve", regular(1, 4, 4), normal(3, 4, 2), build=K.solve, expect=np.linalg.solve, note="broadcast", known=True)
+case("solve", regular(2, 4, 4), normal(4), build=K.solve, expect=lambda a, b: np.linalg.solve(a, b[:, None])[..., 0],
+     note="one vector")  # fmt: skip
+case(
+    "solve",
+    np.stack([np.ones((2, 2)), 2 * np.eye(2)]),
+    np.ones((2, 2, 1)),
+    build=K.solve,
+    expect=lambda a, b: np.array([[[np.nan], [np.nan]], [[0.5], [0.5]]]),
+    note="singular",
+    smooth=False,
+)
+case("solve_triangular", regular(2, 4, 4), normal(2, 4, 3), build=K.solve_triangular,
+     expect=lambda a, b: np.linalg.solve(np.triu(a), b))  # fmt: skip
+case("solve_triangular", regular(4, 4), normal(4), build=lambda a, b: K.solve_triangular(a, b, lower=True),
+     expect=lambda a, b: np.linalg.solve(np.tril(a), b), note="lower")  # fmt: skip
+case(
+    "solve_triangular",
+    np.stack([np.diag([1.0, 0.0]), np.array([[1.0, 5.0], [0.0, 2.0]])]),
+    np.ones((2, 2, 1)),
+    build=K.solve_triangular,
+    expect=lambda a, b: np.array([[[np.nan], [np.nan]], [[-1.5], [0.5]]]),
+    note="singular",
+    smooth=False,
+)
