@@ -1,0 +1,243 @@
+"""One entry a layer: how it is made, what it is given, and the same function in PyTorch.
+
+PyTorch computes the references in double precision, and their gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from multikeras import backend as K
+from multikeras import layers
+
+
+@dataclass
+class Case:
+    """A layer and its reference.
+
+    Attributes:
+        name: Name of the test.
+        make: Makes the layer.
+        shapes: Shapes of the inputs, the batch axis included.
+        reference: The output from the inputs, then the weights, as PyTorch tensors.
+        integers: Above which number no input entry is, where the inputs are whole numbers.
+        arguments: Other arguments of the call.
+        config: Whether the layer is made again by its configuration.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    shapes: Sequence[tuple[int, ...]]
+    reference: Callable[..., Any]
+    integers: int | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    config: bool = True
+
+
+class Scaled(layers.Layer):
+    """A layer of one's own."""
+
+    def build(self, input_shape: Any) -> None:
+        self.scale = self.add_weight("scale", (input_shape[-1],), initializer="ones")
+        self.shift = self.add_weight("shift", (1,), initializer="zeros", trainable=False)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.scale + self.shift
+
+
+def same(x: Any, window: Sequence[int], strides: Sequence[int], dilation: Sequence[int], value: float = 0.0) -> Any:
+    """Padding of the spatial axes behind batch and channels, the smaller half before."""
+    pads: list[int] = []
+    for n, k, s, d in zip(x.shape[2:], window, strides, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        pads = [total // 2, total - total // 2, *pads]
+    return F.pad(x, pads, value=value)
+
+
+def conv(
+    padding: str = "valid", strides: int = 1, dilation: int = 1, first: bool = False, causal: bool = False
+) -> Callable[..., Any]:
+    """Convolution with channels last, or first."""
+
+    def run(x: Any, kernel: Any, bias: Any) -> Any:
+        rank = x.ndim - 2
+        x = x if first else x.movedim(-1, 1)
+        weight = kernel.permute(-1, -2, *range(rank))
+        if padding == "same":
+            x = same(x, kernel.shape[:rank], [strides] * rank, [dilation] * rank)
+        if causal:
+            x = F.pad(x, [(kernel.shape[0] - 1) * dilation, 0])
+        y = getattr(F, f"conv{rank}d")(x, weight, bias, stride=strides, dilation=dilation)
+        return y if first else y.movedim(1, -1)
+
+    return run
+
+
+def pool(mode: str, size: int, strides: int, padding: str = "valid", first: bool = False) -> Callable[..., Any]:
+    """Pooling with channels last, or first."""
+
+    def run(x: Any) -> Any:
+        rank = x.ndim - 2
+        x = x if first else x.movedim(-1, 1)
+        windows, steps = [size] * rank, [strides] * rank
+        fill = float("-inf") if mode == "max" else 0.0
+        inside = torch.ones_like(x)
+        if padding == "same":
+            x, inside = same(x, windows, steps, [1] * rank, fill), same(inside, windows, steps, [1] * rank)
+        if mode == "max":
+            y = getattr(F, f"max_pool{rank}d")(x, size, strides)
+        else:
+            average = getattr(F, f"avg_pool{rank}d")
+            y = average(x, size, strides) / average(inside, size, strides)
+        return y if first else y.movedim(1, -1)
+
+    return run
+
+
+def normalized(x: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> Any:
+    return (x - mean) / (variance + 1e-3).sqrt() * gamma + beta
+
+
+def normalized_by_batch(x: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> Any:
+    return normalized(x, gamma, beta, x.mean(0), x.var(0, unbiased=False))
+
+
+def masked(x: Any) -> Any:
+    return x * (x != 0).any(-1, keepdim=True)
+
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "softmax": lambda x: x.softmax(-1),
+    "elu": F.elu,
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "relu": F.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "hard_sigmoid": lambda x: (0.2 * x + 0.5).clamp(0, 1),
+    "exponential": torch.exp,
+    "linear": lambda x: x,
+}
+
+CASES: list[Case] = [
+    Case("dense", lambda: layers.Dense(3, activation="tanh"), [(4, 5)], lambda x, k, b: torch.tanh(x @ k + b)),
+    Case("dense of sequences", lambda: layers.Dense(3, use_bias=False), [(2, 4, 5)], lambda x, k: x @ k),
+    Case("own layer", Scaled, [(4, 5)], lambda x, scale, shift: x * scale + shift),
+    Case("dropout in test", lambda: layers.Dropout(0.5), [(4, 5)], lambda x: x),
+    Case("spatial dropout in test", lambda: layers.SpatialDropout1D(0.5), [(2, 4, 5)], lambda x: x),
+    Case("flatten", layers.Flatten, [(2, 3, 4)], lambda x: x.reshape(2, 12)),
+    Case(
+        "flatten channels first",
+        lambda: layers.Flatten(data_format="channels_first"),
+        [(2, 3, 4, 5)],
+        lambda x: x.movedim(1, -1).reshape(2, 60),
+    ),
+    Case("reshape", lambda: layers.Reshape((2, -1)), [(3, 8)], lambda x: x.reshape(3, 2, 4)),
+    Case("permute", lambda: layers.Permute((2, 1)), [(2, 3, 4)], lambda x: x.permute(0, 2, 1)),
+    Case("repeat vector", lambda: layers.RepeatVector(3), [(2, 4)], lambda x: x[:, None].expand(2, 3, 4)),
+    Case("lambda", lambda: layers.Lambda(lambda x: K.square(x)), [(2, 4)], lambda x: x * x),
+    Case("activity regularization", lambda: layers.ActivityRegularization(0.1, 0.1), [(2, 4)], lambda x: x),
+    Case("masking", layers.Masking, [(2, 4, 3)], masked),
+    Case("embedding", lambda: layers.Embedding(6, 3), [(2, 4)], lambda i, table: table[i.long()], integers=6),
+    Case("conv1d", lambda: layers.Conv1D(3, 2), [(2, 7, 4)], conv()),
+    Case("conv1d causal", lambda: layers.Conv1D(3, 3, padding="causal"), [(2, 7, 4)], conv(causal=True)),
+    Case(
+        "conv1d causal dilated",
+        lambda: layers.Conv1D(3, 2, padding="causal", dilation_rate=2),
+        [(2, 7, 4)],
+        conv(causal=True, dilation=2),
+    ),
+    Case("conv2d", lambda: layers.Conv2D(3, (3, 2)), [(2, 6, 5, 4)], conv()),
+    Case("conv2d same", lambda: layers.Conv2D(3, (2, 4), padding="same"), [(2, 6, 5, 4)], conv("same")),
+    Case(
+        "conv2d same strided",
+        lambda: layers.Conv2D(3, 3, strides=2, padding="same"),
+        [(2, 6, 5, 4)],
+        conv("same", strides=2),
+    ),
+    Case("conv2d dilated", lambda: layers.Conv2D(3, 2, dilation_rate=2), [(2, 6, 5, 4)], conv(dilation=2)),
+    Case(
+        "conv2d channels first",
+        lambda: layers.Conv2D(3, 3, data_format="channels_first"),
+        [(2, 4, 6, 5)],
+        conv(first=True),
+    ),
+    Case("conv3d", lambda: layers.Conv3D(2, 2), [(2, 4, 3, 4, 3)], conv()),
+    Case("max pooling 1d", lambda: layers.MaxPooling1D(2), [(2, 7, 3)], pool("max", 2, 2)),
+    Case("average pooling 1d", lambda: layers.AveragePooling1D(3, 2), [(2, 7, 3)], pool("avg", 3, 2)),
+    Case("max pooling 2d", layers.MaxPooling2D, [(2, 6, 5, 3)], pool("max", 2, 2)),
+    Case(
+        "max pooling 2d same",
+        lambda: layers.MaxPooling2D(3, 2, padding="same"),
+        [(2, 6, 5, 3)],
+        pool("max", 3, 2, "same"),
+    ),
+    Case(
+        "average pooling 2d same",
+        lambda: layers.AveragePooling2D(3, 2, padding="same"),
+        [(2, 6, 5, 3)],
+        pool("avg", 3, 2, "same"),
+    ),
+    Case(
+        "max pooling 2d channels first",
+        lambda: layers.MaxPooling2D(data_format="channels_first"),
+        [(2, 3, 6, 5)],
+        pool("max", 2, 2, first=True),
+    ),
+    Case("max pooling 3d", layers.MaxPooling3D, [(2, 4, 4, 4, 2)], pool("max", 2, 2)),
+    Case("average pooling 3d", layers.AveragePooling3D, [(2, 4, 4, 4, 2)], pool("avg", 2, 2)),
+    Case("global max pooling 1d", layers.GlobalMaxPooling1D, [(2, 5, 3)], lambda x: x.amax(1)),
+    Case("global average pooling 1d", layers.GlobalAveragePooling1D, [(2, 5, 3)], lambda x: x.mean(1)),
+    Case("global max pooling 2d", layers.GlobalMaxPooling2D, [(2, 4, 5, 3)], lambda x: x.amax((1, 2))),
+    Case(
+        "global average pooling 2d channels first",
+        lambda: layers.GlobalAveragePooling2D(data_format="channels_first"),
+        [(2, 3, 4, 5)],
+        lambda x: x.mean((2, 3)),
+    ),
+    Case(
+        "zero padding 2d",
+        lambda: layers.ZeroPadding2D(((1, 2), (0, 3))),
+        [(2, 3, 4, 2)],
+        lambda x: F.pad(x, (0, 0, 0, 3, 1, 2)),
+    ),
+    Case(
+        "up-sampling 2d",
+        lambda: layers.UpSampling2D((2, 3)),
+        [(2, 3, 4, 2)],
+        lambda x: x.repeat_interleave(2, 1).repeat_interleave(3, 2),
+    ),
+    Case("batch normalization in test", layers.BatchNormalization, [(6, 4)], normalized),
+    Case(
+        "batch normalization in training",
+        layers.BatchNormalization,
+        [(6, 4)],
+        normalized_by_batch,
+        arguments={"training": True},
+    ),
+    Case(
+        "batch normalization, axis 1",
+        lambda: layers.BatchNormalization(axis=1, scale=False),
+        [(3, 4, 5)],
+        lambda x, b, m, v: (x - m[:, None]) / (v[:, None] + 1e-3).sqrt() + b[:, None],
+    ),
+    Case("add", layers.Add, [(2, 3), (2, 3), (2, 3)], lambda x, y, z: x + y + z),
+    Case("add, broadcast", layers.Add, [(2, 4, 3), (2, 3)], lambda x, y: x + y[:, None]),
+    Case("subtract", layers.Subtract, [(2, 3), (2, 3)], lambda x, y: x - y),
+    Case("multiply", layers.Multiply, [(2, 3), (2, 3)], lambda x, y: x * y),
+    Case("average", layers.Average, [(2, 3), (2, 3), (2, 3)], lambda x, y, z: (x + y + z) / 3),
+    Case("maximum", layers.Maximum, [(2, 3), (2, 3)], torch.maximum),
+    Case("minimum", layers.Minimum, [(2, 3), (2, 3)], torch.minimum),
+    Case("concatenate", layers.Concatenate, [(2, 3), (2, 4)], lambda x, y: torch.cat([x, y], -1)),
+    Case("concatenate, axis 1", lambda: layers.Concatenate(1), [(2, 3, 2), (2, 4, 2)], lambda *x: torch.cat(x, 1)),
+    *[
+        Case(f"activation {name}", lambda name=name: layers.Activation(name), [(3, 5)], reference)
+        for name, reference in ACTIVATIONS.items()
+    ],
+]
