@@ -204,7 +204,7 @@ class Layer(Weighted, Effects, Nodes):
         before = context.layer
         context.layer = self.name
         try:
-            with outside_bodies():
+            with outside_bodies(), calls.apart():
                 self.build(shapes[0] if single else shapes)
         finally:
             context.layer = before

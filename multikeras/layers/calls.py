@@ -221,6 +221,17 @@ def scratch() -> Iterator[CallRecord]:
         yield record
 
 
+@contextmanager
+def apart() -> Iterator[None]:
+    """In this block calls belong to no call in progress, such as those that build a model's graph."""
+    before = _open.calls
+    _open.calls = []
+    try:
+        yield
+    finally:
+        _open.calls = before
+
+
 def enclosing() -> CallRecord | None:
     """The record of the call in progress, or None."""
     return _open.calls[-1][1] if _open.calls else None

@@ -32,12 +32,14 @@ class Merge(Layer):
         self.built = True
 
     def _checked(self, shapes: Any) -> list[Any]:
-        if not isinstance(shapes, list) or len(shapes) < 2:
+        # A shape rather than a list of them is what a layer gets that was called on one tensor.
+        single = not isinstance(shapes, (list, tuple)) or any(n is None or isinstance(n, int) for n in shapes)
+        if single or len(shapes) < 2:
             raise ValueError(
                 f"Layer {self.name!r} ({type(self).__name__}) merges a list of at least 2 inputs, received "
-                f"{'one tensor' if not isinstance(shapes, list) else len(shapes)}."
+                f"{'one tensor' if single else len(shapes)}."
             )
-        return shapes
+        return list(shapes)
 
     def _merged_shape(self, shapes: Sequence[Any]) -> Any:
         ndim = max(map(len, shapes))
@@ -58,7 +60,7 @@ class Merge(Layer):
         raise NotImplementedError(f"{type(self).__name__} does not say how it merges.")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return self._merged_shape(self._checked(list(input_shape)))
+        return self._merged_shape(self._checked(input_shape))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         masks = [m for m in mask or [] if m is not None]
@@ -130,7 +132,7 @@ class Concatenate(Merge):
         return K.concatenate(inputs, axis=self.axis)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        shapes = self._checked(list(input_shape))
+        shapes = self._checked(input_shape)
         ndim = len(shapes[0])
         fits = all(len(shape) == ndim for shape in shapes) and -ndim <= self.axis < ndim
         axis = self.axis % ndim if ndim else 0

@@ -12,7 +12,7 @@ from multikeras.layers.input_layer import Input
 from multikeras.layers.operations import Operations, rebuilt
 from multikeras.models.model import Model
 from multikeras.models.network import call_again
-from multikeras.models.sequential import Sequential
+from multikeras.models.sequential import Sequential, starts_with_input
 
 
 def clone_model(model: Any, input_tensors: Any = None) -> Any:
@@ -83,6 +83,9 @@ def _new_variables(layer: Operations, made: dict[Tensor, Tensor]) -> dict[Tensor
 
 def _cloned_sequential(model: Sequential, given: list[Tensor] | None) -> Sequential:
     copy = Sequential(name=model.name)
+    if given is None and starts_with_input(model):
+        begin = model._input_layers[0]
+        given = [Input(batch_shape=begin.batch_input_shape, dtype=begin.dtype, name=begin.name)]
     if given is not None:
         copy._begin(given[0])
     for layer in model.layers:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from multikeras import backend as K
+from multikeras.graph.context import outside_bodies
 from multikeras.graph.tensor import Tensor
 from multikeras.layers import calls
 from multikeras.layers.base import Layer, _is_shape
@@ -138,10 +139,11 @@ class Sequential(Model):
                 raise ValueError(f"Model {self.name!r} takes one array as input, received a list of {len(x)}.")
             x = x[0]
         first = self._added[0]
-        self._begin(_input_like(x) if not hasattr(first, "input_dtype") else _typed_input(x, first))
         try:
-            for layer in self._added:
-                self._connect(layer)
+            with outside_bodies(), calls.apart():
+                self._begin(_input_like(x) if not hasattr(first, "input_dtype") else _typed_input(x, first))
+                for layer in self._added:
+                    self._connect(layer)
         except Exception:
             # A failed attempt leaves the model as it was, to be built with other data.
             self._steps, self.inputs, self.outputs, self._input_layers = [], [], [], []
@@ -166,7 +168,7 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers with their configurations."""
-        layers: list[Layer] = [*self._input_layers, *self._added] if _starts_with_input(self) else self._added
+        layers: list[Layer] = [*self._input_layers, *self._added] if starts_with_input(self) else self._added
         return {
             "name": self.name,
             "layers": [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in layers],
@@ -185,7 +187,7 @@ class Sequential(Model):
         return model
 
 
-def _starts_with_input(model: Sequential) -> bool:
+def starts_with_input(model: Sequential) -> bool:
     """Whether the model was given an input layer that its first layer does not imply."""
     return bool(model._input_layers) and _declared(model._added[0]) is None if model._added else False
 

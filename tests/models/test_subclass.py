@@ -1,0 +1,152 @@
+"""Models with a call of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from multikeras import backend as K
+from multikeras.layers import BatchNormalization, Dense, Dropout, Input
+from multikeras.models import Model, Sequential, clone_model
+
+
+class Tower(Model):
+    """Layers as attributes, in a list, one of them used twice."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first = Dense(3, activation="relu", input_shape=(99,))
+        self.square = Dense(3, activation="tanh")
+        self.rest = [BatchNormalization(), Dense(1)]
+
+    def call(self, inputs: Any) -> Any:
+        h = self.square(self.square(self.first(inputs)))
+        self.add_loss(K.mean(K.square(h)))
+        for layer in self.rest:
+            h = layer(h)
+        return h
+
+
+def test_built_on_first_data(each_backend: str) -> None:
+    model = Tower()
+    assert model.weights == []
+    assert [layer.name for layer in model.layers] == ["dense_1", "dense_2", "batch_normalization_1", "dense_3"]
+    model.compile("sgd", "mse", metrics=["mae"])
+    x, y = np.random.default_rng(0).normal(size=(16, 4)), np.ones((16, 1))
+    model.fit(x, y, epochs=2, verbose=0)
+    assert [w.shape for w in model.weights][:2] == [(4, 3), (3,)]
+    assert len(model.weights) == 10
+    assert len(model.trainable_weights) == 8
+    assert len(model.updates) == 2
+    assert len(model.losses) == 1
+    assert not (K.get_value(model.rest[0].moving_mean) == 0).all()
+    assert len(model.evaluate(x, y, verbose=0)) == 2
+    np.testing.assert_allclose(model.predict(x), model(x).numpy(), rtol=1e-5, atol=1e-6)
+    assert (model.input_shape, model.output_shape) == ((None, 4), (None, 1))
+    assert model.output_names == ["output_1"]
+
+
+def test_called_before_training() -> None:
+    model = Tower()
+    value = model(np.ones((2, 4)))
+    assert value.shape == (2, 1)
+    assert len(model.weights) == 10
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 4)), np.ones((2, 1)))
+    assert len(model.weights) == 10
+
+
+def test_inside_a_functional_model() -> None:
+    tower = Tower()
+    x = Input((4,))
+    outer = Model(x, Dense(2)(tower(x)))
+    assert outer.predict(np.ones((2, 4))).shape == (2, 2)
+    assert len(outer.updates) == 2
+    assert len(outer.losses) == 1
+    tower.trainable = False
+    assert outer.updates == []
+    assert len(outer.trainable_weights) == 2
+
+
+def test_several_inputs_and_outputs() -> None:
+    class Pair(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = Dense(1), Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            a, b = inputs
+            return self.left(a), self.right(b)
+
+    model = Pair()
+    model.compile("sgd", "mse")
+    x = [np.ones((4, 2)), np.ones((4, 3))]
+    model.train_on_batch(x, [np.ones((4, 1)), np.ones((4, 2))])
+    first, second = model.predict(x)
+    assert (first.shape, second.shape) == ((4, 1), (4, 2))
+    assert model.output_names == ["output_1", "output_2"]
+
+
+def test_training_argument() -> None:
+    class Noisy(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = Dropout(0.5)
+
+        def call(self, inputs: Any, training: Any = None) -> Any:
+            return K.in_train_phase(self.drop(inputs, training=training), inputs * 3, training=training)
+
+    model = Noisy()
+    x = np.ones((1, 100))
+    assert (model(x).numpy() == 3).all()
+    assert set(np.unique(model(x, training=True).numpy())) == {0.0, 2.0}
+    assert (model.predict(x) == 3).all()
+
+
+def test_summary_shows_shapes_of_inner_calls() -> None:
+    model = Tower(name="tower")
+    with pytest.raises(ValueError, match="'tower' is not built yet and has no shapes"):
+        model.summary()
+    model.build((None, 4))
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    assert "(None, 3)" in text
+    assert "Total params: 43" in text
+    assert "Non-trainable params: 6" in text
+
+
+def test_functional_and_sequential_subclasses() -> None:
+    class Made(Model):
+        def __init__(self) -> None:
+            x = Input((3,))
+            super().__init__(x, Dense(2)(x))
+
+    class Stack(Sequential):
+        def __init__(self) -> None:
+            super().__init__([Dense(2, input_shape=(3,))])
+            self.add(Dense(1))
+
+    assert Made().predict(np.ones((1, 3))).shape == (1, 2)
+    assert Stack().predict(np.ones((1, 3))).shape == (1, 1)
+
+
+def test_what_is_missing_is_named() -> None:
+    class Empty(Model):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"'empty_1' \(Empty\) has neither inputs and outputs nor a call"):
+        Empty()(np.ones((1, 3)))
+
+    class Hasty(Model):
+        def __init__(self) -> None:
+            self.d = Dense(2)
+
+    with pytest.raises(RuntimeError, match=r"Hasty.__init__ did not call super"):
+        Hasty()(np.ones((1, 3)))
+    with pytest.raises(NotImplementedError, match="whose architecture is code"):
+        Tower().get_config()
+    with pytest.raises(ValueError, match="the call of a subclass is code"):
+        clone_model(Tower())
