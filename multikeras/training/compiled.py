@@ -238,7 +238,7 @@ class Compiled:
         def make() -> list[Any]:
             trained = self._trained
             assert trained is not None
-            with K.name_scope("training"), K.name_scope(type(self.optimizer).__name__):
+            with K.name_scope("training"):
                 updates = _ask_optimizer(self.optimizer, trained, self.total_loss)
             return [update for update in updates if update is not None]
 
