@@ -18,6 +18,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.setattr(config, "_home", None)
+    monkeypatch.setattr(config, "_chosen_backend", None)
     return tmp_path / "keras.json"
 
 
