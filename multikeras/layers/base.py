@@ -13,6 +13,7 @@ from multikeras.contract import check_dtype
 from multikeras.graph import operands
 from multikeras.graph.context import building, context, outside_bodies
 from multikeras.graph.ops.elementwise import identity
+from multikeras.graph.origin import capture, describe
 from multikeras.graph.tensor import Placeholder, Tensor, Variable
 from multikeras.layers import arrays, calls, signatures, versions
 from multikeras.layers.calls import CallRecord, Entries, LossTerm, LostMask
@@ -58,9 +59,6 @@ class Layer(Weighted, Effects, Nodes):
     input_spec: Any = None
     activity_regularizer: Any = None
 
-    #: Attributes that the calls of a layer do not depend on.
-    _quiet: frozenset[str] = frozenset()
-
     def __init__(self, **kwargs: Any) -> None:
         unknown = sorted(set(kwargs) - _ARGUMENTS)
         if unknown:
@@ -85,8 +83,6 @@ class Layer(Weighted, Effects, Nodes):
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        if name in self._quiet:
-            return
         self.__dict__["_version"] = versions.tick()
         if isinstance(value, Variable) and "_trainable_weights" in self.__dict__:
             self._track(value)
@@ -177,6 +173,7 @@ class Layer(Weighted, Effects, Nodes):
         check_inputs(self.name, self.input_spec, tensors)
         record = CallRecord(self, tensors, single, arguments)
         record.input_masks = [calls.mask_of(t) for t in tensors]
+        record.settled = self._is_settled()
         outer = calls.enclosing()
         record.training = arguments.get("training")
         if record.training is None and outer is not None:
@@ -200,6 +197,7 @@ class Layer(Weighted, Effects, Nodes):
 
     def _build_for(self, tensors: Sequence[Tensor], single: bool) -> None:
         check_inputs(self.name, self.input_spec, tensors)
+        self._check_known()
         shapes = [t.shape for t in tensors]
         before = context.layer
         context.layer = self.name
@@ -212,6 +210,23 @@ class Layer(Weighted, Effects, Nodes):
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
+
+    def _is_settled(self) -> bool:
+        """Whether the layers inside are known, because it is a model that was called before."""
+        return False
+
+    def _check_known(self) -> None:
+        """Refuses to make weights in the second call of a model that does not know this layer.
+
+        It was made inside the model's `call`, where every trace makes another, with other weights.
+        """
+        for model, record in calls.in_progress():
+            if record.settled and not any(layer is self for layer in versions.inside(model)):
+                raise ValueError(
+                    f"Layer {self.name!r} would make new weights in every call of model {model.name!r}, and none of "
+                    f"them would be trained: it is made in its call ({describe(capture(None))}). Make layers in "
+                    "__init__, after super().__init__(), and keep them as attributes."
+                )
 
     def _passed(self, record: CallRecord) -> dict[str, Any]:
         """The arguments for `call`: those given, with the mask and the phase where it takes them."""

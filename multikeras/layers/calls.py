@@ -77,6 +77,7 @@ class CallRecord(Entries):
         single_input: Whether the input was a tensor rather than a list.
         arguments: The other arguments of `call`.
         training: The phase that the caller asked for, None where the process or a program says it.
+        settled: Whether no layer unknown before may make weights inside.
         input_masks: A mask or None for each input.
         values: What `call` returned, beneath the outputs.
         single_output: Whether it returned a tensor rather than a list.
@@ -92,6 +93,7 @@ class CallRecord(Entries):
         self.single_input = single
         self.arguments = dict(arguments)
         self.training: Any = None
+        self.settled = False
         self.input_masks: list[Any] = []
         self.values: tuple[Tensor, ...] = ()
         self.single_output = True
@@ -230,6 +232,11 @@ def apart() -> Iterator[None]:
         yield
     finally:
         _open.calls = before
+
+
+def in_progress() -> list[tuple[Any, CallRecord]]:
+    """The layers whose `call` runs, with their records, the outermost first."""
+    return _open.calls
 
 
 def enclosing() -> CallRecord | None:

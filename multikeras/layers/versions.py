@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,16 +25,19 @@ def now() -> int:
     return _now
 
 
-def latest(layer: Layer) -> int:
-    """When an attribute of this layer, or of a layer inside it, was set last."""
-    found = 0
+def inside(layer: Layer) -> Iterator[Layer]:
+    """A layer and all layers inside it."""
     seen = {id(layer)}
     stack = [layer]
     while stack:
         one = stack.pop()
-        found = max(found, one.__dict__.get("_version", 0))
+        yield one
         for inner in one._sublayers():
             if id(inner) not in seen:
                 seen.add(id(inner))
                 stack.append(inner)
-    return found
+
+
+def latest(layer: Layer) -> int:
+    """When an attribute of this layer, or of a layer inside it, was set last."""
+    return max(one.__dict__.get("_version", 0) for one in inside(layer))

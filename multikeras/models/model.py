@@ -70,6 +70,12 @@ class Model(Network, Trainer):
         self._has_weights = True
         self.built = bool(self.inputs)
 
+    def _is_settled(self) -> bool:
+        if self._is_graph:
+            return False
+        before, self.__dict__["_was_called"] = self.__dict__.get("_was_called", False), True
+        return before
+
     @property
     def output_names(self) -> list[str]:
         if self._is_graph:

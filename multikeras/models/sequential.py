@@ -111,8 +111,6 @@ class Sequential(Model):
     def _changed(self) -> None:
         if self.inputs and self._added:
             self._graph_is_set()
-        # Programs that were made of the layers before are of no use any more.
-        self._single_output = True
 
     # -- building -------------------------------------------------------------------------------
 

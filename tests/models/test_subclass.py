@@ -118,6 +118,29 @@ def test_summary_shows_shapes_of_inner_calls() -> None:
     assert "Non-trainable params: 6" in text
 
 
+def test_layers_made_in_call_are_refused_when_they_come_again() -> None:
+    class Careless(Model):
+        def call(self, inputs: Any) -> Any:
+            return Dense(2)(inputs)
+
+    model = Careless()
+    model(np.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"'dense_2' would make new weights in every call of model 'careless_1'.*line"):
+        model.predict(np.ones((1, 3)))
+
+    class Lazy(Model):
+        def call(self, inputs: Any, wide: bool = False) -> Any:
+            name = "wide" if wide else "narrow"
+            if not hasattr(self, name):
+                setattr(self, name, Dense(5 if wide else 2))
+            return getattr(self, name)(inputs)
+
+    lazy = Lazy()
+    assert lazy(np.ones((1, 3))).shape == (1, 2)
+    assert lazy(np.ones((1, 3)), wide=True).shape == (1, 5)
+    assert len(lazy.weights) == 4
+
+
 def test_functional_and_sequential_subclasses() -> None:
     class Made(Model):
         def __init__(self) -> None:
