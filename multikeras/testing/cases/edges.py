@@ -14,6 +14,7 @@ from multikeras.graph.ops import elementwise as ops
 from multikeras.graph.tensor import Tensor
 from multikeras.testing.case import WIDE_FLOATS, Case, fixed
 from multikeras.testing.cases.elementwise import sigmoid
+from multikeras.testing.cases.special import SPECIAL_EDGES
 
 _SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -2.5, 1e-30, 300.0, -300.0, np.inf, -np.inf, np.nan]
 #: Without a number so small that a quotient by it has no exact floor.
@@ -78,6 +79,7 @@ def _pairs(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 EDGES: list[Case] = [
+    *[_case(name, reference, values) for name, (reference, values) in SPECIAL_EDGES.items()],
     *[_case(name, reference, _SPECIAL) for name, reference in _UNARY.items()],
     *[_case(name, reference, *_pairs(name)) for name, reference in _BINARY.items()],
 ]
