@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras.backend import keras1, numpy_protocol
+from multikeras.backend.attention import scaled_dot_product_attention
 from multikeras.backend.configuration import (
     backend,
     backend_info,
@@ -50,6 +51,7 @@ from multikeras.backend.convolution import (
     separable_conv2d,
 )
 from multikeras.backend.doors import custom_gradient, numpy_function, primitive
+from multikeras.backend.einsum import einsum
 from multikeras.backend.elementwise import (
     abs,
     ceil,
@@ -272,6 +274,7 @@ __all__ = [
     "dropout",
     "dtype",
     "eager",
+    "einsum",
     "elu",
     "epsilon",
     "equal",
@@ -371,6 +374,7 @@ __all__ = [
     "reverse",
     "rnn",
     "round",
+    "scaled_dot_product_attention",
     "scatter_add",
     "separable_conv1d",
     "separable_conv2d",

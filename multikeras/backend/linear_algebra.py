@@ -141,7 +141,9 @@ def _outer(x: Tensor, y: Tensor, function: str) -> list[Any]:
 
 def _stacked(x: Tensor, outer: list[Any]) -> Tensor:
     held = x.shape[:-2]
-    if len(held) == len(outer) and all(n == m or n is None for n, m in zip(held, outer, strict=True)):
+    if len(held) == len(outer) and all(
+        n is None or (isinstance(m, int) and n == m) for n, m in zip(held, outer, strict=True)
+    ):
         return x
     made: Tensor = shapes.broadcast_to(x, shape=operands.pack([*outer, *common.lengths(x)[-2:]]))
     return made

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cases_arrays  # noqa: F401
 import cases_linear_algebra  # noqa: F401
 import cases_network  # noqa: F401
+import cases_products  # noqa: F401
 import cases_special  # noqa: F401
 import cases_windows  # noqa: F401
 from k_table import CASES, FLOAT, Case
