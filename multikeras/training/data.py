@@ -178,7 +178,7 @@ def weights(
         if classes is not None:
             each = _class_weights(classes, target, place)
             made = each if made is None else made * (each[:, None] if made.ndim == 2 else each)
-        result.append(NoTable(len(target)) if made is None else Table(made))
+        result.append(NoTable(len(target), 2 if steps else 1) if made is None else Table(made))
     return result
 
 

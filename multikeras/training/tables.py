@@ -113,8 +113,8 @@ class SparseTable(Table):
 class NoTable(Table):
     """An array without rows, fed as it is with every batch: sample weights where there are none."""
 
-    def __init__(self, rows: int) -> None:
-        super().__init__(np.ones(0, "float32"))
+    def __init__(self, rows: int, ndim: int = 1) -> None:
+        super().__init__(np.ones((0,) * ndim, "float32"))
         self.shape = (rows,)
 
     def picker(self) -> Rows:
@@ -125,7 +125,7 @@ class NoTable(Table):
         return self.array
 
     def part(self, start: int, stop: int) -> Table:
-        return NoTable(stop - start)
+        return NoTable(stop - start, self.array.ndim)
 
 
 def table(value: Any, what: str) -> Table:
