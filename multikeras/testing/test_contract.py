@@ -12,7 +12,7 @@ from multikeras.contract import DTYPES, PRIMITIVES, Backend, check_dtype
 from multikeras.testing.case import held_by
 
 #: What the framework does itself, beside every backend: no kernel has to exist.
-_DONE_BY_THE_FRAMEWORK = {"item", "shape", "after"}
+_DONE_BY_THE_FRAMEWORK = {"item", "shape", "after", "identity"}
 
 
 def values(dtype: str) -> np.ndarray:
