@@ -20,7 +20,7 @@ TEST := $(VENV)/.test-is-there
 LINT := $(VENV)/.lint-is-there
 PLOT := $(VENV)/.plot-is-there
 
-.PHONY: test demo lint clean
+.PHONY: test demo lint style types imports clean
 
 test: $(BACKENDS) $(TEST)
 	$(BIN)/python -m pytest $(PYTEST)
@@ -28,10 +28,16 @@ test: $(BACKENDS) $(TEST)
 demo: $(BACKENDS) $(PLOT)
 	$(BIN)/multikeras bench --plot demo.png --json demo.json
 
-lint: $(BACKENDS) $(TEST) $(LINT)
+lint: style types imports
+
+style: $(LINT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(BACKENDS) $(TEST) $(LINT)
 	$(BIN)/mypy
+
+imports: $(BACKENDS) $(LINT)
 	$(BIN)/lint-imports
 
 clean:
