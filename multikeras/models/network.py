@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from multikeras.graph.ops.elementwise import identity
 from multikeras.graph.tensor import Tensor
 from multikeras.layers import calls
@@ -172,7 +174,8 @@ class Network(Layer):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Calls the model like a layer, also on a dictionary of inputs by name."""
-        if isinstance(inputs, Mapping):
+        # Asking an array whether it is a mapping takes longer than the rest of this.
+        if type(inputs) is not np.ndarray and isinstance(inputs, Mapping):
             inputs = self._by_name(inputs)
         return super().__call__(inputs, *args, **kwargs)
 

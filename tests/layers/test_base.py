@@ -304,6 +304,20 @@ def test_values_are_refused_inside_call() -> None:
         Curious()(Input((3,)))
 
 
+def test_numpy_functions_in_call_keep_their_gradient(each_backend: str) -> None:
+    class Root(Layer):
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight("w", (2,), initializer="ones")
+
+        def call(self, inputs: Any) -> Any:
+            return np.float64(2) * np.sqrt(self.w) * inputs * np.ones(2)
+
+    layer = Root()
+    x = Input((2,))
+    (slope,) = K.function([x], K.gradients(K.sum(layer(x)), layer.weights))([np.full((3, 2), 5.0)])
+    np.testing.assert_allclose(slope, [15, 15], rtol=1e-6)
+
+
 def test_layers_may_look_at_values_while_they_are_built() -> None:
     class Careful(Layer):
         def build(self, input_shape: Any) -> None:
