@@ -12,7 +12,6 @@ import json
 import math
 import os
 import stat
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ DIM_ORDERINGS = {ordering: data_format for data_format, ordering in DATA_FORMATS
 DEFAULT_BACKEND = "numpy"
 
 #: Holds `.keras` where the home directory cannot be written.
-TEMPORARY = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
+TEMPORARY = Path("/tmp") if os.name == "posix" else Path(os.environ.get("TEMP") or os.curdir)
 
 #: Words with which other Keras distributions name their backends in the shared file.
 FOREIGN_BACKENDS = frozenset({"tensorflow", "theano", "cntk", "mxnet", "openvino", "plaidml.keras.backend"})
@@ -411,6 +410,9 @@ def _create(path: Path) -> None:
 
 def _write_beside(path: Path, content: Mapping[str, Any]) -> str:
     """Writes `content` to a new file in the directory of `path`; gives its name."""
+    # It imports half a dozen modules, which an import of multikeras needs only once in its life.
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix=".keras.json.", dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=4)
