@@ -13,6 +13,7 @@ from multikeras_arrays.control import control_kernels
 from multikeras_arrays.convolution import Strided, convolution_kernels
 from multikeras_arrays.elementwise import elementwise_kernels
 from multikeras_arrays.linear_algebra import linear_algebra_kernels
+from multikeras_arrays.loops import loop_kernels
 from multikeras_arrays.pooling import pooling_kernels
 from multikeras_arrays.random import random_kernels
 from multikeras_arrays.reductions import reduction_kernels
@@ -41,6 +42,7 @@ def array_kernels(
         **shape_kernels(xp),
         **algebra_kernels(xp),
         **linear_algebra_kernels(xp),
+        **loop_kernels(xp),
         **special_kernels(xp),
         **sorting_kernels(xp),
         **random_kernels(xp),

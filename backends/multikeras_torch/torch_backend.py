@@ -22,6 +22,7 @@ from multikeras_torch.elementwise import ELEMENTWISE
 from multikeras_torch.host import to_array, to_numpy
 from multikeras_torch.indexing import INDEXING
 from multikeras_torch.linear_algebra import LINEAR_ALGEBRA
+from multikeras_torch.loops import LOOPS
 from multikeras_torch.pooling import POOLING
 from multikeras_torch.random_numbers import HOST_RANDOM, device_random_kernels
 from multikeras_torch.reductions import REDUCTIONS
@@ -57,6 +58,7 @@ class TorchBackend(Backend):
             **SPECIAL,
             **SORTING,
             **LINEAR_ALGEBRA,
+            **LOOPS,
             **algebra_kernels(self._device),
             **CONVOLUTION,
             **POOLING,

@@ -221,6 +221,7 @@ from multikeras.backend.values import (
     update_add,
     update_sub,
 )
+from multikeras.backend.while_loops import while_loop
 
 __all__ = [
     "abs",
@@ -430,6 +431,7 @@ __all__ = [
     "var",
     "variable",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]

@@ -17,6 +17,7 @@ from multikeras_jax.kernels import (
     elementwise,
     indexing,
     linear_algebra,
+    loops,
     pooling,
     random,
     reductions,
@@ -27,7 +28,7 @@ from multikeras_jax.kernels import (
 from multikeras_jax.kernels.eager import eager
 
 #: Kernels that call Python, or must not be compiled by themselves.
-_AS_THEY_ARE: Mapping[str, Kernel] = {**control.KERNELS, "identity": elementwise.KERNELS["identity"]}
+_AS_THEY_ARE: Mapping[str, Kernel] = {**control.KERNELS, **loops.KERNELS, "identity": elementwise.KERNELS["identity"]}
 
 _THEMES = (
     elementwise,
