@@ -91,14 +91,21 @@ def body(label: str) -> Iterator[Body]:
 
 
 @contextmanager
-def outside_bodies() -> Iterator[None]:
-    """Marks a block inside a trace whose tensors belong to no body, such as a layer's weights."""
+def inside(scope: Body | None) -> Iterator[None]:
+    """Marks a block whose tensors belong to a body that was traced before."""
     before = context.body
-    context.body = None
+    context.body = scope
     try:
         yield
     finally:
         context.body = before
+
+
+@contextmanager
+def outside_bodies() -> Iterator[None]:
+    """Marks a block inside a trace whose tensors belong to no body, such as a layer's weights."""
+    with inside(None):
+        yield
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from multikeras.contract import Primitive, primitive
 from multikeras.graph import operands
-from multikeras.graph.context import context
+from multikeras.graph.context import context, inside
 from multikeras.graph.tensor import Tensor, Variable
 
 
@@ -152,7 +152,8 @@ def settle(updates: list[Any]) -> tuple[list[Variable], list[Tensor]]:
             # A second increment starts from the first one's result, not from the old value.
             _, value = update.inputs
             assert update.primitive is not None and update.primitive.composition is not None
-            variables[update.variable] = update.primitive.composition(before, value, **update.attributes)
+            with inside(update.body):
+                variables[update.variable] = update.primitive.composition(before, value, **update.attributes)
         else:
             variables[update.variable] = update
     return list(variables), list(variables.values())
