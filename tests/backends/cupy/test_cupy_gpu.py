@@ -127,7 +127,7 @@ def calls(dtype):
     yield "cond", (np.array(True), x), branches
     loop = {"body": lambda i, z, w: (i < 2, i + 1, z * w), "num_carries": 2, "maximum_iterations": None}
     for predicate in (True, False):
-        yield "while_loop", (np.array(predicate), np.array(0, "int32"), x, y), loop
+        yield "while_loop", (np.array(predicate), np.array(0, "int32"), x, x[0]), loop
     yield "host_call", (x,), {"function": lambda z: (z.sum((1, 2)),), "outputs": (((2,), dtype),)}
     yield "print_value", (x,), {"message": "x = "}
 
