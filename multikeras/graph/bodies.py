@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from multikeras.graph.build import ITEM, all_attributes, apply, data_inputs
 from multikeras.graph.context import Body, body
+from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Constant, Setting, Tensor
 
 
@@ -54,7 +53,7 @@ def captured(scope: Body, outputs: Sequence[Tensor], bound: Sequence[Tensor]) ->
         if not inside and not _made_again(tensor):
             found.append(tensor)
             continue
-        for x in _reads(tensor):
+        for x in tensor.inputs:
             if x not in seen:
                 seen.add(x)
                 stack.append(x)
@@ -67,44 +66,9 @@ def _made_again(tensor: Tensor) -> bool:
     return isinstance(tensor, Setting) or (tensor.on_host and tensor.primitive is not None)
 
 
-def _reads(tensor: Tensor) -> list[Tensor]:
-    """Inputs of a node, with what the bodies among its attributes use from outside."""
-    return list(tensor.inputs)
-
-
 def inline(graph: SubGraph, values: Sequence[Tensor]) -> list[Tensor]:
     """The outputs of a sub-graph built anew, here, with `values` in place of its bindings.
 
-    What was made outside the sub-graph is used as it is. Nothing is stored or printed by the copy.
+    Nothing is stored or printed by the copy.
     """
-    made: dict[Tensor, Any] = dict(zip(graph.bindings, values, strict=True))
-    order: list[Tensor] = []
-    stack = [t for t in graph.outputs if t not in made]
-    seen = set(stack)
-    while stack:
-        tensor = stack.pop()
-        order.append(tensor)
-        for x in tensor.inputs:
-            if x not in seen and x not in made:
-                seen.add(x)
-                stack.append(x)
-    for tensor in sorted(order, key=lambda t: t.serial):
-        inside = tensor.body is not None and tensor.body.within(graph.scope)
-        if not inside and all(made[x] is x for x in tensor.inputs):
-            made[tensor] = tensor
-        else:
-            made[tensor] = _rebuilt(tensor, made)
-    return [made[t] for t in graph.outputs]
-
-
-def _rebuilt(tensor: Tensor, made: dict[Tensor, Any]) -> Any:
-    """A node applied to the rebuilt counterparts of its inputs; a list where it has several results."""
-    primitive = tensor.primitive
-    if primitive is None:
-        raise ValueError(f"{tensor!r} belongs to {tensor.body} and cannot be rebuilt elsewhere.")
-    if primitive is ITEM:
-        return made[tensor.inputs[0]][tensor.attributes["index"]]
-    if primitive.name == "print_value":
-        return made[tensor.inputs[0]]
-    attributes = {n: made[v] if isinstance(v, Tensor) else v for n, v in all_attributes(tensor).items()}
-    return apply(primitive, tuple(made[x] for x in data_inputs(tensor)), attributes)
+    return rebuild(graph.outputs, dict(zip(graph.bindings, values, strict=True)), graph.scope, effects=False)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multikeras.graph import updates
-from multikeras.graph.build import ITEM, all_attributes, apply, data_inputs
+from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Tensor, Variable
-from multikeras.graph.updates import Update
 from multikeras.layers.base import Layer
 
 
@@ -60,46 +58,10 @@ class Operations(Layer):
 
     def rebuilt(self, replaced: Mapping[Tensor, Tensor]) -> list[Tensor]:
         """The results built anew with some tensors replaced."""
-        return rebuilt(self.results, replaced)
+        return rebuild(self.results, replaced)
 
     def get_config(self) -> dict[str, Any]:
         raise NotImplementedError(
             f"Layer {self.name!r} stands for operations of K between layers ({', '.join(self.functions)}), which "
             "cannot be written to a configuration yet. Put them into a Lambda layer or a layer of your own."
         )
-
-
-def rebuilt(results: Sequence[Tensor], replaced: Mapping[Tensor, Tensor]) -> list[Tensor]:
-    """Tensors built anew with some of those beneath them replaced; what does not depend on these is kept."""
-    made: dict[Tensor, Any] = dict(replaced)
-    order: list[Tensor] = []
-    stack = [t for t in results if t not in made]
-    seen = set(stack)
-    while stack:
-        tensor = stack.pop()
-        order.append(tensor)
-        for x in tensor.inputs:
-            if x not in seen and x not in made:
-                seen.add(x)
-                stack.append(x)
-    for tensor in sorted(order, key=lambda t: t.serial):
-        changed = any(made[x] is not x for x in tensor.inputs)
-        made[tensor] = _again(tensor, made) if changed else tensor
-    return [made[t] for t in results]
-
-
-def _again(tensor: Tensor, made: Mapping[Tensor, Any]) -> Any:
-    """A node applied to the new counterparts of its inputs; a list where it has several results."""
-    primitive = tensor.primitive
-    assert primitive is not None
-    inputs = [made[x] for x in data_inputs(tensor)]
-    if primitive is ITEM:
-        source = inputs[0]
-        return source[tensor.attributes["index"]] if isinstance(source, list) else tensor
-    if isinstance(tensor, Update):
-        variable, value, *_ = inputs
-        if primitive is updates.ASSIGN_AVERAGE:
-            return updates.assign_average(variable, value, **tensor.attributes)
-        return (updates.assign if primitive is updates.ASSIGN else updates.assign_add)(variable, value)
-    attributes = {n: made[v] if isinstance(v, Tensor) else v for n, v in all_attributes(tensor).items()}
-    return apply(primitive, tuple(inputs), attributes)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from multikeras import backend as K
+from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Tensor, Variable
 from multikeras.layers.base import Layer
 from multikeras.layers.input_layer import Input
-from multikeras.layers.operations import Operations, rebuilt
+from multikeras.layers.operations import Operations
 from multikeras.models.model import Model
 from multikeras.models.network import call_again
 from multikeras.models.sequential import Sequential, starts_with_input
@@ -44,7 +45,7 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
     copies: dict[int, Layer] = {}
     for step in model._steps:
         if isinstance(step.layer, Operations):
-            results = rebuilt(step.layer.results, {**made, **_new_variables(step.layer, made)})
+            results = rebuild(step.layer.results, {**made, **_new_variables(step.layer, made)})
         else:
             assert step.record is not None
             copy = copies.setdefault(id(step.layer), None) or _copied(step.layer)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ def test_numpy_function(each_backend):
     np.testing.assert_array_equal(K.function([x], K.gradients(cube, x))([np.array([[1.0, 2.0]])])[0], [[3, 12]])
 
 
-def test_numpy_function_of_another_shape(settings_restored):
+def test_numpy_function_of_another_shape(fresh_session):
     x = K.constant([1.0, 2.0])
     y = K.numpy_function(lambda a: a[:1], x, (2,), "float32")
     with pytest.raises(ValueError, match=r"\(1,\).*\(2,\)"):

@@ -22,7 +22,7 @@ from multikeras import backend as K
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_case(case: Case, settings_restored: None) -> None:
+def test_case(case: Case, fresh_session: None) -> None:
     K.set_floatx("float16")
     kinds = {"f": "float16", "b": "bool", "i": "int32"}
     places = [K.placeholder(a.shape, dtype=kinds[a.dtype.kind]) for a in case.feeds]

@@ -75,7 +75,7 @@ def test_every_run_draws_anew_and_equal_seeds_agree(each_backend):
     assert not np.any(one == two)
 
 
-def test_distributions(settings_restored):
+def test_distributions(fresh_session):
     n = 20_000
     for made, distribution in [
         (K.random_uniform((n,), -2.0, 3.0, seed=1), scipy_stats.uniform(-2, 5)),
@@ -93,7 +93,7 @@ def test_distributions(settings_restored):
     assert K.eval(K.random_binomial((3,), 1.0)).tolist() == [1, 1, 1]
 
 
-def test_inverse_of_the_normal_distribution(settings_restored):
+def test_inverse_of_the_normal_distribution(fresh_session):
     from multikeras.backend.normal import inverse_normal
 
     special = pytest.importorskip("scipy.special")

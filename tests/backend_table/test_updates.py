@@ -81,7 +81,7 @@ def test_increments_compose_in_order(each_backend):
     assert K.get_value(x) == (1 + 1) * 0.5 + 3 * 0.5 - 0.25
 
 
-def test_the_last_plain_update_wins_with_a_warning(settings_restored):
+def test_the_last_plain_update_wins_with_a_warning(fresh_session):
     x = K.variable(1.0, name="contested")
     f = K.function([], [], [K.update(x, 2.0), K.update(x, 3.0)])
     with pytest.warns(UserWarning, match="contested"):
@@ -146,7 +146,7 @@ def test_update_in_a_loop(each_backend):
     assert K.get_value(count) == 14
 
 
-def test_no_warning_for_increments(settings_restored):
+def test_no_warning_for_increments(fresh_session):
     x = K.variable(1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -11,7 +11,7 @@ import pytest
 from multikeras import backend as K
 
 
-def test_words(settings_restored):
+def test_words(fresh_session):
     assert K.backend() == K._BACKEND
     assert K.backend_info()["name"] == K.backend()
     K.set_image_dim_ordering("th")
@@ -43,7 +43,7 @@ def test_every_function_is_of_this_module():
         K.no_such_function  # noqa: B018
 
 
-def test_session_numbers_and_names(settings_restored):
+def test_session_numbers_and_names(fresh_session):
     K.clear_session()
     assert [K.get_uid("dense"), K.get_uid("dense"), K.get_uid("lstm")] == [1, 2, 1]
     K.reset_uids()
