@@ -196,7 +196,7 @@ def test_other_functions_are_refused() -> None:
 
 def test_equality_between_tensors_is_identity() -> None:
     x, y = p(3), p(3)
-    assert x == x  # noqa: PLR0124
+    assert x == x
     assert (x == y) is False
     assert (x != y) is True
     assert (x == None) is False  # noqa: E711
