@@ -74,6 +74,8 @@ def contestants(workload: Workload, peers: bool) -> list[Contestant]:
 def _fit_keras(workload: Workload, package: str, x: Any, y: Any, epochs: int, started: float) -> Run:
     """Trains by the public Keras API and times each epoch by a callback."""
     keras = importlib.import_module(package)
+    # One seed gives one loss curve on every backend of multikeras, which the column of losses shows.
+    importlib.import_module(f"{package}.utils").set_random_seed(1)
     model = workload.build(keras)
     run = Run(build_s=time.perf_counter() - started)
 
@@ -109,7 +111,7 @@ def work(workload: Workload, request: Mapping[str, Any]) -> dict[str, Any]:
     else:
         package = "multikeras" if name.startswith("multikeras") else "keras"
         importlib.import_module(name.rpartition("_")[2])
-        for part in ("backend", "callbacks", "layers", "models", "optimizers"):
+        for part in ("backend", "callbacks", "layers", "models", "optimizers", "utils"):
             importlib.import_module(f"{package}.{part}")
         started = time.perf_counter()
         run = _fit_keras(workload, package, x, y, epochs, started)
