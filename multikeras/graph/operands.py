@@ -8,6 +8,7 @@ model into a float64 one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,19 @@ def host_constant(array: np.ndarray, dtype: str, name: str | None = None) -> ten
     return made
 
 
+@lru_cache(maxsize=4096, typed=True)
+def _number(value: float | bool, dtype: str) -> np.ndarray:
+    array = np.array(value, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
 def scalar(value: float | bool, dtype: str) -> tensors.Constant:
     """A constant without axes, of the given type."""
-    return host_constant(np.asarray(value), dtype)
+    # As keys 0.0 and -0.0 are equal, and a bfloat16 has no NumPy type of its own.
+    if dtype == "bfloat16" or (value == 0 and str(value).startswith("-")):
+        return host_constant(np.asarray(value), dtype)
+    return tensors.Constant(_number(value, dtype), None, dtype)
 
 
 def convert(value: Any, dtype: str | None = None) -> tensors.Tensor:
@@ -138,7 +149,7 @@ def weak_dtype(value: Any, beside: str) -> str:
     """The type that a number or array takes beside a tensor of type `beside`."""
     if is_float(beside):
         return beside
-    kind = np.asarray(value).dtype.kind
+    kind = type(value).__name__[0] if type(value) in (int, float, bool) else np.asarray(value).dtype.kind
     if kind == "f":
         return config.floatx()
     if kind == "b":
@@ -162,6 +173,8 @@ def match(x: Any, y: Any) -> tuple[tensors.Tensor, tensors.Tensor]:
 
 
 def _weak(value: Any, beside: tensors.Tensor) -> tensors.Tensor:
+    if type(value) in (int, float, bool):
+        return scalar(value, weak_dtype(value, beside.dtype))
     if isinstance(value, (list, tuple)) and _holds_tensor(value):
         return pack_tensor(value)
     if not isinstance(value, (bool, int, float, np.generic, np.ndarray, list, tuple)):

@@ -247,8 +247,8 @@ class Constant(Tensor):
 
     __slots__ = ("copies", "value")
 
-    def __init__(self, value: np.ndarray, name: str | None = None) -> None:
-        super().__init__(value.shape, check_dtype(value.dtype), name)
+    def __init__(self, value: np.ndarray, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(value.shape, dtype or check_dtype(value.dtype), name)
         # A number is the same inside and outside a body.
         self.body = None
         self.value = value
