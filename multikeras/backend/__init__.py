@@ -50,6 +50,7 @@ from multikeras.backend.convolution import (
     separable_conv1d,
     separable_conv2d,
 )
+from multikeras.backend.ctc import ctc_batch_cost, ctc_decode, ctc_label_dense_to_sparse
 from multikeras.backend.doors import custom_gradient, numpy_function, primitive
 from multikeras.backend.einsum import einsum
 from multikeras.backend.elementwise import (
@@ -265,6 +266,9 @@ __all__ = [
     "cos",
     "cosh",
     "count_params",
+    "ctc_batch_cost",
+    "ctc_decode",
+    "ctc_label_dense_to_sparse",
     "cumprod",
     "cumsum",
     "custom_gradient",

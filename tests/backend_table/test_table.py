@@ -32,7 +32,8 @@ ELSEWHERE = {
     "gradients", "stop_gradient", "update", "update_add", "update_sub", "moving_average_update",
     "control_dependencies", "in_train_phase", "in_test_phase", "switch", "dropout", "random_uniform", "random_normal",
     "random_binomial", "truncated_normal", "random_uniform_variable", "random_normal_variable", "numpy_function",
-    "custom_gradient", "primitive", "while_loop", "lesser", "lesser_equal", "normalize_batch",
+    "custom_gradient", "primitive", "while_loop", "ctc_batch_cost", "ctc_decode",
+    "ctc_label_dense_to_sparse", "lesser", "lesser_equal", "normalize_batch",
 }  # fmt: skip
 
 #: Relative and absolute tolerance against the float64 oracle.
