@@ -39,6 +39,9 @@ from multikeras.programs import simplify
 #: they are used and dear to carry.
 _FOLD_LIMIT = 4096
 
+#: Constants of up to so many bytes are compared by value.
+_SAME_BYTES = 512
+
 
 class Argument(Tensor):
     """A leaf of a specialised graph: an array that is passed in.
@@ -237,13 +240,21 @@ class Specialiser:
 
     def leaf(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor, Constant):
-            return tensor
+            return self.canonical(tensor)
         if isinstance(tensor, Setting):
-            return host_constant(np.asarray(self.settings[tensor.key]), tensor.dtype)
+            return self.canonical(host_constant(np.asarray(self.settings[tensor.key]), tensor.dtype))
         if isinstance(tensor, (Variable, ValueTensor, RandomKey)):
             return Argument(tensor, tensor.shape, tensor.dtype)
         self.missing(tensor)
         raise AssertionError
+
+    def canonical(self, constant: Constant) -> Constant:
+        """The first constant of this value, so that operations with equal numbers are equal."""
+        if constant.value.nbytes > _SAME_BYTES:
+            return constant
+        key = ("constant", constant.dtype, constant.shape, constant.value.tobytes())
+        found: Constant = self.merged.setdefault(key, constant)
+        return found
 
     # -- emission -------------------------------------------------------------------------------
 
@@ -251,7 +262,7 @@ class Specialiser:
         """The specialised tensor of a primitive applied to specialised inputs."""
         name = primitive.name
         if name == "shape":
-            return host_constant(np.array(inputs[0].shape, dtype="int64"), "int64")
+            return self.canonical(host_constant(np.array(inputs[0].shape, dtype="int64"), "int64"))
         if primitive.bodies:
             attributes = self.specialise_bodies(primitive, inputs, attributes)
         if primitive.resolve is not None:
@@ -307,7 +318,7 @@ class Specialiser:
         host = registry.host()
         with host.scope():
             value = host.kernels[primitive.name](*[simplify.host_value(x) for x in inputs], **attributes)
-        return host_constant(np.asarray(value), dtype)
+        return self.canonical(host_constant(np.asarray(value), dtype))
 
     def compose(self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]) -> Any:
         if primitive.composition is None:
