@@ -51,7 +51,7 @@ def run(example: str, backend: str, epochs: int, home: Path) -> str:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("example", "epochs", "least"), [("digits_mlp.py", 5, 0.9), ("digits_cnn.py", 3, 0.9)])
+@pytest.mark.parametrize(("example", "epochs", "least"), [("digits_mlp.py", 5, 0.9), ("digits_cnn.py", 4, 0.9)])
 def test_digits(example: str, epochs: int, least: float, backend: str, tmp_path: Path) -> None:
     reason = reason_to_skip(backend)
     if reason:
