@@ -74,7 +74,7 @@ class Case:
     label: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     dtypes: tuple[str, ...] = FLOATS
-    result: str | tuple[str, ...] | None = None
+    result: str | tuple[str | None, ...] | None = None
     differentiable: tuple[int, ...] = ()
     build: Callable[..., Any] | None = None
     exact: bool = False

@@ -9,7 +9,7 @@ import numpy as np
 
 from multikeras.contract import PRIMITIVES
 from multikeras.graph import operands, updates
-from multikeras.graph.ops import control, elementwise
+from multikeras.graph.ops import control, elementwise, loops, reductions
 from multikeras.graph.tensor import Tensor, Variable
 from multikeras.programs import settings
 from multikeras.testing.case import FLOATS, Case, Input, fixed, inputs, normal, positive, small
@@ -195,6 +195,54 @@ def _conds() -> Iterator[Case]:
     )
 
 
+def _whiles() -> Iterator[Case]:
+    """Loops whose end depends on values: growth up to a bound, far from where a step more or less would be taken."""
+
+    def build(x: Tensor, factor: Tensor, limit: int | None = 30) -> list[Tensor]:
+        def step(n: Tensor, x: Tensor) -> list[Tensor]:
+            return [n + 1, x * factor + elementwise.sin(x)]
+
+        def below(n: Tensor, x: Tensor) -> Tensor:
+            largest: Tensor = reductions.reduce_max(x, axis=(0,), keepdims=False)
+            return elementwise.less(largest, operands.scalar(20.0, x.dtype))
+
+        return loops.while_loop(below, step, [_zero("int32"), x], limit)
+
+    def reference(x: np.ndarray, factor: np.ndarray) -> list[np.ndarray]:
+        n = np.zeros((), "int32")
+        while np.max(x) < 20 and n < 30:
+            n, x = np.asarray(n + 1, "int32"), x * factor + np.sin(x)
+        return [n, x]
+
+    rows: list[tuple[str, Any, float]] = [
+        ("", [0.5, 1.0, 0.2], 1.5),
+        ("not once", [25.0, 1.0, 0.2], 1.5),
+        ("to the limit", [0.5, 1.0, 0.2], 0.5),
+    ]
+    for label, x, factor in rows:
+        yield Case(
+            "while_loop",
+            (fixed(x), fixed(factor)),
+            reference,
+            label,
+            dtypes=_WIDE,
+            result=("int32", None),
+            differentiable=(0, 1),
+            build=build,
+            tolerance=30,
+        )
+    yield Case(
+        "while_loop",
+        (fixed([0.5, 1.0]), fixed(1.5)),
+        reference,
+        "without limit",
+        dtypes=_WIDE,
+        result=("int32", None),
+        build=lambda x, factor: build(x, factor, None),
+        tolerance=30,
+    )
+
+
 # -- updates, effects, ways out -------------------------------------------------------------------
 
 
@@ -334,6 +382,6 @@ def _steps() -> Iterator[Case]:
     yield Case("adam_update", operands_, adam, dtypes=_WIDE, differentiable=(0, 4, 7, 10, 13), tolerance=4)
 
 
-CASES = [*_scans(), *_conds(), *_updates(), *_doors(), *_steps()]
+CASES = [*_scans(), *_conds(), *_whiles(), *_updates(), *_doors(), *_steps()]
 
 __all__ = ["CASES", "adam", "rmsprop", "sgd"]
