@@ -43,11 +43,13 @@ def _size(shape: Ints) -> int:
     return size
 
 
-def _dropout_constants(rate: float) -> tuple[int, float]:
-    """The bits below which a dropout mask is 0, and the value of the mask elsewhere."""
+@cache
+def _dropout_constants(rate: float, dtype: str) -> tuple[int, float]:
+    """The bits below which a dropout mask is 0, and the value of the mask elsewhere, rounded to its type."""
     if rate >= 1.0:
         return 1 << 32, 0.0
-    return int(rate * 2.0**32), 1.0 / (1.0 - rate)
+    # Rounded first, so that a cast of the finished mask is exact.
+    return int(rate * 2.0**32), torch.tensor(1.0 / (1.0 - rate), dtype=TORCH[dtype], device="cpu").item()
 
 
 # On the CPU, by NumPy.
@@ -132,14 +134,12 @@ def random_uniform(key: Array, *, shape: Ints, dtype: str) -> Array:
 def dropout_mask(key: Array, *, shape: Ints, rate: float, dtype: str) -> Array:
     """0 with probability `rate`, else what keeps the mean at 1."""
     size = _size(shape)
-    threshold, scale = _dropout_constants(rate)
+    threshold, scale = _dropout_constants(rate, dtype)
     if threshold > WORD:
         return torch.zeros(shape, dtype=TORCH[dtype], device="cpu")
-    # The scale is rounded to the type of the mask first, so that the cast at the end is exact.
-    rounded = torch.tensor(scale, dtype=TORCH[dtype], device="cpu").item()
     mask = torch.empty(shape, dtype=torch.float64 if dtype == "float64" else torch.float32, device="cpu")
     flat = mask.numpy().reshape(-1)
-    least, value = np.uint32(threshold), flat.dtype.type(rounded)
+    least, value = np.uint32(threshold), flat.dtype.type(scale)
     for start, stop, block in _blocks(key, size):
         np.multiply(block >= least, value, out=flat[start:stop])
     return mask.to(TORCH[dtype])
@@ -218,7 +218,7 @@ def device_random_kernels(device: torch.device) -> dict[str, Kernel]:
         return values.mul_(2.0 ** (discarded - 32)).to(TORCH[dtype])
 
     def dropout_mask(key: Array, *, shape: Ints, rate: float, dtype: str) -> Array:
-        threshold, scale = _dropout_constants(rate)
+        threshold, scale = _dropout_constants(rate, dtype)
         if threshold > WORD:
             return torch.zeros(shape, dtype=TORCH[dtype], device=device)
         # Unsigned numbers compare as signed ones do when the highest bit of both is turned over.
