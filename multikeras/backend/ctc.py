@@ -170,7 +170,8 @@ def ctc_decode(
 
     Returns:
         A list of `top_paths` int64 tensors (samples, time), the likeliest first, with -1 behind the
-        labels; and scores (samples, top_paths). The score of a greedy result is minus the logarithm
+        labels; `K.eval`, `K.get_value` and `K.function` give their values without the columns that
+        are -1 throughout. And scores (samples, top_paths). The score of a greedy result is minus the logarithm
         of the probability of its one path, as in Keras; of the others it is the logarithm of the
         probability of the labels, -inf where there are fewer than `top_paths` results.
 
@@ -184,7 +185,7 @@ def ctc_decode(
     logarithms = _logarithms(predicted)
     if greedy:
         labels, scores = _best_path(logarithms, steps)
-        return [labels], operands.cast(scores, predicted.dtype)
+        return _trimmed([labels]), operands.cast(scores, predicted.dtype)
     width, paths = 100 if beam_width is None else int(beam_width), int(top_paths)
     dictionary = ctc_search.dictionary(dict_values, dict_seq_lens)
     if paths < 1 or (dictionary is None and paths > width):
@@ -192,7 +193,14 @@ def ctc_decode(
             f"K.ctc_decode: top_paths is at least 1 and at most beam_width, received {top_paths} and {beam_width}."
         )
     *found, scores = _SEARCH(logarithms, steps, beam_width=width, top_paths=paths, dictionary=dictionary)
-    return found, operands.cast(scores, predicted.dtype)
+    return _trimmed(found), operands.cast(scores, predicted.dtype)
+
+
+def _trimmed(paths: list[Tensor]) -> list[Tensor]:
+    """Results whose values, where K hands them out, are as wide as the longest sequence of labels."""
+    for labels in paths:
+        labels.finish = ctc_search.trimmed  # type: ignore[attr-defined]
+    return paths
 
 
 def _best_path(logarithms: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:

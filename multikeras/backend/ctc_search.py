@@ -39,6 +39,12 @@ def dictionary(values: Any, lengths: Any = None) -> tuple[Labels, ...] | None:
     )
 
 
+def trimmed(labels: np.ndarray) -> np.ndarray:
+    """Labels (samples, time), padded with -1, only as wide as the longest sequence."""
+    used = np.flatnonzero((labels >= 0).any(axis=0))
+    return labels[:, : used[-1] + 1 if used.size else 0]
+
+
 class Search:
     """A function of NumPy arrays, for calls of the host.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.backend import common
+from multikeras.backend.finishing import finished, function_of
 from multikeras.graph import context as graph_context
 from multikeras.graph import gradients as reverse
 from multikeras.graph import updates as graph_updates
@@ -34,7 +35,7 @@ def eval(x: Any) -> np.ndarray:
     """
     if not isinstance(x, Tensor):
         return np.array(x)
-    return evaluate.value(x)
+    return finished(x, evaluate.value(x))
 
 
 def get_value(x: Any) -> np.ndarray:
@@ -48,7 +49,7 @@ def get_value(x: Any) -> np.ndarray:
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"K.get_value takes a variable, received {type(x).__name__}: {x!r}.")
-    return evaluate.value(x)
+    return finished(x, evaluate.value(x))
 
 
 def batch_get_value(ops: Iterable[Any]) -> list[np.ndarray]:
@@ -128,7 +129,8 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> F
     pairs = list(updates.items()) if isinstance(updates, Mapping) else updates
     if isinstance(pairs, Update):
         pairs = [pairs]
-    return Function(_as_list(inputs), _as_list(outputs), list(pairs or []), name=name)
+    wanted = _as_list(outputs)
+    return function_of(wanted)(_as_list(inputs), wanted, list(pairs or []), name=name)
 
 
 def gradients(loss: Any, variables: Any) -> list[Tensor | None]:

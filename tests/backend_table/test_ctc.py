@@ -193,12 +193,18 @@ def test_greedy(each_backend: str) -> None:
     steps = np.array([6, 3, 6])
     (labels,), scores = K.ctc_decode(K.constant(output), steps)
     assert (K.dtype(labels), K.int_shape(labels), K.int_shape(scores)) == ("int64", (3, 6), (3, 1))
-    assert trimmed(K.eval(labels)) == [[0, 0, 1], [2], []]
+    for value in (K.eval(labels), K.get_value(labels)):
+        np.testing.assert_array_equal(value, [[0, 0, 1], [2, -1, -1], [-1, -1, -1]])
+    assert K.eval(K.ctc_decode(K.constant(output[2:]), [6])[0][0]).shape == (1, 0)
     np.testing.assert_allclose(K.eval(scores)[:, 0], -np.log(output.max(-1)[0, 0]) * steps, rtol=1e-5)
     x = K.placeholder((None, None, 4))
     n = K.placeholder((None, 1), dtype="int32")
     (labels,), scores = K.ctc_decode(x, n)
-    assert trimmed(K.function([x, n], [labels])([output, steps[:, None]])[0]) == [[0, 0, 1], [2], []]
+    value, inside = K.function([x, n], [labels, labels * 1])([output, steps[:, None]])
+    assert trimmed(inside) == [[0, 0, 1], [2], []]
+    # As wide as the longest sequence where it is handed out, as wide as the input inside.
+    np.testing.assert_array_equal(value, [[0, 0, 1], [2, -1, -1], [-1, -1, -1]])
+    assert inside.shape == (3, 6)
 
 
 def test_beam_against_all_sequences(each_backend: str) -> None:
