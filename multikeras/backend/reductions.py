@@ -7,9 +7,8 @@ from typing import Any
 from multikeras.backend import common
 from multikeras.backend.elementwise import as_bool
 from multikeras.graph import operands
-from multikeras.graph.ops import control, elementwise
+from multikeras.graph.ops import elementwise, special
 from multikeras.graph.ops import reductions as ops
-from multikeras.graph.ops.rules import full_like
 from multikeras.graph.ops.rules import where as select
 from multikeras.graph.tensor import Tensor
 
@@ -229,13 +228,5 @@ def cumprod(x: Any, axis: int = 0) -> Tensor:
         axis: Axis.
     """
     number = _countable(x)
-    place = common.one_axis(number, axis, "cumprod")
-    order = [place, *[i for i in range(number.ndim) if i != place]]
-    moved = common.transpose(number, order)
-
-    def step(iteration: Tensor, entry: Tensor, product: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        new = product * entry
-        return [new], [new]
-
-    _, (stacked,) = control.scan(step, [moved], [full_like(moved[0], 1)], label="step of K.cumprod")
-    return common.transpose(stacked, [order.index(i) for i in range(number.ndim)])
+    made: Tensor = special.cumprod(number, axis=common.one_axis(number, axis, "cumprod"), reverse=False)
+    return made
