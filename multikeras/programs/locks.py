@@ -9,7 +9,10 @@ class RunLock:
     """Many readers or one writer; a thread that holds it may run programs inside.
 
     A host function called by a program may run programs itself; its thread already holds the lock
-    and is let through.
+    and is let through. Neither side starves: a waiting writer stops new readers, and the readers
+    that wait when a writer ends go before the next one.
+
+    An interrupt inside would leave the lock held for ever: the caller holds interrupts back.
     """
 
     def __init__(self) -> None:
@@ -17,6 +20,10 @@ class RunLock:
         self._readers: dict[int, int] = {}
         self._writer: int | None = None
         self._depth = 0
+        self._writers_waiting = 0
+        self._readers_waiting = 0
+        # Readers that go before the next writer.
+        self._invited = 0
 
     def acquire(self, exclusive: bool) -> None:
         """Waits until the run may start; every call needs a `release`."""
@@ -24,15 +31,22 @@ class RunLock:
         with self._free:
             if self._writer == me:
                 self._depth += 1
-                return
-            if me in self._readers:
+            elif me in self._readers:
                 self._readers[me] += 1
-                return
-            while self._writer is not None or (exclusive and self._readers):
-                self._free.wait()
-            if exclusive:
+            elif exclusive:
+                if self._writer is not None or self._readers or self._invited:
+                    self._writers_waiting += 1
+                    while self._writer is not None or self._readers or self._invited:
+                        self._free.wait()
+                    self._writers_waiting -= 1
                 self._writer, self._depth = me, 1
             else:
+                if self._writer is not None or self._writers_waiting:
+                    self._readers_waiting += 1
+                    while self._writer is not None or (self._writers_waiting and not self._invited):
+                        self._free.wait()
+                    self._readers_waiting -= 1
+                    self._invited = max(0, self._invited - 1)
                 self._readers[me] = 1
 
     def release(self) -> None:
@@ -43,6 +57,7 @@ class RunLock:
                 self._depth -= 1
                 if not self._depth:
                     self._writer = None
+                    self._invited = self._readers_waiting
                     self._free.notify_all()
                 return
             self._readers[me] -= 1

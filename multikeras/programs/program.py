@@ -116,11 +116,13 @@ class Program:
         """Runs once on arrays of the backend, inside its scope; returns arrays of the backend."""
         if not self._sources and not self.stored:
             return self._outputs(self._call(*values))
-        RUNS.acquire(self.exclusive)
-        try:
-            return self._run_with_state(values)
-        finally:
-            RUNS.release()
+        # An interrupt while the lock is taken or given back would leave it taken.
+        with HeldInterrupts():
+            RUNS.acquire(self.exclusive)
+            try:
+                return self._run_with_state(values)
+            finally:
+                RUNS.release()
 
     def _outputs(self, results: Sequence[Any]) -> list[Any]:
         made = list(results)
@@ -143,13 +145,9 @@ class Program:
             else:
                 assert isinstance(source, ValueTensor)
                 held.append(_value_on(source, backend))
-        if not self.stored:
-            results = self._outputs(self._call(*held))
-        else:
-            with HeldInterrupts():
-                results = self._outputs(self._call(*held))
-                for variable, array in zip(self.stored, results[self.num_outputs :], strict=True):
-                    variable.array, variable.home, variable.initial = array, name, None
+        results = self._outputs(self._call(*held))
+        for variable, array in zip(self.stored, results[self.num_outputs :], strict=True):
+            variable.array, variable.home, variable.initial = array, name, None
         for key in self.keys:
             key.runs += 1
         return results[: self.num_outputs]
