@@ -89,6 +89,7 @@ def _compare(
         what = f"{case.id} on {backend.name}"
         assert found.shape == wanted.shape, f"{what}: shape {found.shape}, expected {wanted.shape}"
         assert found.dtype == name, f"{what}: type {found.dtype}, expected {name}"
+        assert not found.shares, f"{what}: the result lies in the memory of an operand"
         assert_close(found.value, wanted, name, 0 if case.exact else case.tolerance, what)
 
 

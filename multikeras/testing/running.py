@@ -25,11 +25,13 @@ class Observed:
         value: As a NumPy array of the caller's own.
         dtype: Name of the type that the backend's array really had.
         shape: Its real shape.
+        shares: Whether it lies in the memory of an array that was fed.
     """
 
     value: np.ndarray
     dtype: str
     shape: tuple[int, ...]
+    shares: bool
 
 
 def backend_of(backend: Backend | str | None) -> Backend:
@@ -82,10 +84,13 @@ def observe(
     target = backend_of(backend)
     made, arrays = program(outputs, feeds, backend=target, updates=updates, phase=phase, compiled=compiled)
     with target.scope():
-        return [
-            Observed(np.array(target.to_numpy(array)), check_dtype(array.dtype), tuple(array.shape))
-            for array in made.run(arrays)
-        ]
+        fed = [target.to_numpy(array) for array in arrays]
+        found = []
+        for array in made.run(arrays):
+            value = target.to_numpy(array)
+            shares = any(np.shares_memory(value, other) for other in fed)
+            found.append(Observed(np.array(value), check_dtype(array.dtype), tuple(array.shape), shares))
+        return found
 
 
 @overload
