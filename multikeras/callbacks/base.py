@@ -113,7 +113,7 @@ class CallbackList:
     def __init__(self, callbacks: Iterable[Any] = ()) -> None:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
-            if not hasattr(callback, "on_epoch_end"):
+            if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
                 raise TypeError(
                     f"`callbacks` takes instances of multikeras.callbacks.Callback, received {callback!r}."
                     + (" It is a class: add the parentheses." if isinstance(callback, type) else "")

@@ -132,7 +132,8 @@ def test_sample_weights(each_backend):
     np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
     assert history.history["mse"][0] == pytest.approx(squared.mean(), rel=1e-5)
     assert history.history["mse_1"][0] == pytest.approx((squared * weights).sum() / weights.sum(), rel=1e-5)
-    plain, weighted = model.evaluate(X, NUMBERS, verbose=0), model.evaluate(X, NUMBERS, sample_weight=weights, verbose=0)
+    plain = model.evaluate(X, NUMBERS, verbose=0)
+    weighted = model.evaluate(X, NUMBERS, sample_weight=weights, verbose=0)
     squared = ((X @ reference.w - NUMBERS) ** 2)[:, 0]
     np.testing.assert_allclose(plain, [squared.mean()] * 3, rtol=1e-4)
     np.testing.assert_allclose(weighted[0], (weights * squared).mean(), rtol=1e-4)
