@@ -62,12 +62,12 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
     time = common.length_of(predicted, 1)
     wide = shapes.broadcast_to(common.expand(states, 0), shape=operands.pack([time, *common.lengths(states)]))
     emitted = sorting.take_along_axis(logarithms, wide, axis=2)
-    before_last = _later(states, 2, -1)
+    _, before_last = _earlier(states, -1)
     skips = elementwise.logical_and(elementwise.not_equal(states, blank), elementwise.not_equal(states, before_last))
 
     def step(iteration: Tensor, emission: Tensor, held: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        arriving = [held, _later(held, 1, _IMPOSSIBLE), select(skips, _later(held, 2, _IMPOSSIBLE), _IMPOSSIBLE)]
-        new = _log_sum(arriving) + emission
+        before, before_that = _earlier(held, _IMPOSSIBLE)
+        new = _log_sum([held, before, select(skips, before_that, _IMPOSSIBLE)]) + emission
         return [select(elementwise.less(iteration, steps), new, held)], []
 
     # Before the first step everybody is in the first blank, from which the first label can be reached.
@@ -119,11 +119,11 @@ def _states(labels: Tensor, count: Tensor, blank: Tensor) -> Tensor:
     return made
 
 
-def _later(x: Tensor, places: int, filling: float) -> Tensor:
-    """Entries moved on along axis 1."""
-    wide = shapes.pad(x, padding=((0, 0), (places, 0)), value=filling)
-    made: Tensor = shapes.slice_(wide, starts=(0, 0), stops=(None, -places), steps=(1, 1))
-    return made
+def _earlier(x: Tensor, filling: float) -> tuple[Tensor, Tensor]:
+    """For each entry along axis 1 the one before it, and the one before that."""
+    wide = shapes.pad(x, padding=((0, 0), (2, 0)), value=filling)
+    one = shapes.slice_(wide, starts=(0, 1), stops=(None, -1), steps=(1, 1))
+    return one, shapes.slice_(wide, starts=(0, 0), stops=(None, -2), steps=(1, 1))
 
 
 def _log_sum(terms: Sequence[Tensor]) -> Tensor:
@@ -209,7 +209,9 @@ def _best_path(logarithms: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
     numbers = _numbers(best)
     valid = elementwise.less(numbers, steps)
     blank = operands.cast(operands.convert(common.length_of(logarithms, 2)), "int64") - 1
-    kept = elementwise.logical_and(elementwise.not_equal(best, blank), elementwise.not_equal(best, _later(best, 1, -1)))
+    kept = elementwise.logical_and(
+        elementwise.not_equal(best, blank), elementwise.not_equal(best, _earlier(best, -1)[0])
+    )
     kept = elementwise.logical_and(kept, valid)
     # Sorted by whether they are dropped, what is kept comes first, in its order.
     order = sorting.argsort(operands.cast(elementwise.logical_not(kept), "int32"), axis=1)
