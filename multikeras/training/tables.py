@@ -5,13 +5,14 @@ A table gives rows by number or by range as NumPy arrays. Nothing here looks at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from multikeras import registry
 from multikeras.graph import Tensor
+from multikeras.utils import Sequence
 
 Rows = Callable[[np.ndarray], Any]
 
@@ -140,6 +141,11 @@ def table(value: Any, what: str) -> Table:
     """
     if isinstance(value, Table):
         return value
+    if isinstance(value, (Iterator, Sequence)):
+        raise TypeError(
+            f"{what}: received a {type(value).__name__}, which gives batches one after the other. Training from "
+            "generators and Sequences is not there yet; pass arrays, or call train_on_batch in a loop of your own."
+        )
     if hasattr(value, "tocsr") and hasattr(value, "nnz"):
         return SparseTable(value)
     if _is_file(value):

@@ -109,6 +109,7 @@ def test_integer_targets_with_categorical_crossentropy():
         (X[:0], Y[:0], "no samples"),
         (np.array([["a"] * 4] * 12), Y, "expected.*numbers"),
         ([[1, 2], [3]], Y, "different lengths"),
+        ((x for x in [X]), Y, "generator.*train_on_batch"),
     ],
 )
 def test_data_that_does_not_fit(x, y, match):
