@@ -13,6 +13,7 @@ from multikeras.graph import operands
 from multikeras.graph.ops.control import host_select
 from multikeras.graph.ops.rules import length_of
 from multikeras.graph.ops.shapes import broadcast_to
+from multikeras.layers import calls
 from multikeras.losses import Loss, LossFunctionWrapper
 from multikeras.metrics import MeanMetricWrapper, Metric
 from multikeras.training.data import Place
@@ -79,8 +80,12 @@ class Output:
 
     @property
     def mask(self) -> Any:
-        """The mask that came with the output, or None."""
-        return getattr(self.tensor, "_keras_mask", None)
+        """The mask that came with the output, or None.
+
+        Operations of K between the last layer and the output may have used a mask up, as a mean over time does.
+        """
+        mask = calls.mask_of(self.tensor)
+        return None if isinstance(mask, calls.LostMask) else mask
 
     def weights(self) -> Any:
         """Weights of the samples: what is fed, or 1 where that is empty, times the mask.

@@ -8,7 +8,7 @@ import pytest
 from multikeras import backend as K
 from multikeras import regularizers
 from multikeras.callbacks import LambdaCallback
-from multikeras.layers import Dense, Dropout, Input
+from multikeras.layers import Dense, Dropout, Input, Layer
 from multikeras.models import Model, Sequential
 from multikeras.optimizers import SGD
 from multikeras.utils import set_random_seed, to_categorical
@@ -329,3 +329,23 @@ def test_loss_weights_may_be_variables(each_backend):
     assert total == pytest.approx(p + 0.5 * q, rel=1e-5)
     K.set_value(factor, 2.0)
     assert model.test_on_batch(X, [NUMBERS, NUMBERS])[0] == pytest.approx(p + 2 * q, rel=1e-5)
+
+
+def test_masked_steps_count_for_nothing(each_backend):
+    class Hiding(Layer):
+        def call(self, inputs):
+            return K.identity(inputs)
+
+        def compute_mask(self, inputs, mask=None):
+            return K.any(K.not_equal(inputs, 0.0), axis=-1)
+
+    class Passing(Dense):
+        supports_masking = True
+
+    model = Sequential([Hiding(input_shape=(5, 2)), Passing(1, use_bias=False, kernel_initializer="ones")])
+    model.compile("sgd", "mse", metrics=["mae"])
+    x = np.ones((3, 5, 2))
+    x[0, 3:] = x[1, 1:] = 0
+    y = np.zeros((3, 5, 1))
+    np.testing.assert_allclose(model.test_on_batch(x, y), [9 * 4 / 15, 2], rtol=1e-6)
+    np.testing.assert_allclose(model.test_on_batch(x, y, sample_weight=[1, 0, 0]), [3 * 4 / 15, 2], rtol=1e-6)
