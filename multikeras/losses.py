@@ -100,9 +100,7 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     return K.mean(0.5 * K.square(near) + delta * (error - near), axis=-1)
 
 
-def categorical_crossentropy(
-    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0
-) -> Any:
+def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0) -> Any:
     """-sum(t log p) over the classes, for targets of 0 and 1.
 
     Args:
@@ -351,9 +349,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
         reduction: str = Reduction.SUM_OVER_BATCH_SIZE,
         name: str | None = "binary_crossentropy",
     ) -> None:
-        super().__init__(
-            binary_crossentropy, reduction, name, from_logits=from_logits, label_smoothing=label_smoothing
-        )
+        super().__init__(binary_crossentropy, reduction, name, from_logits=from_logits, label_smoothing=label_smoothing)
 
 
 class CategoricalCrossentropy(LossFunctionWrapper):

@@ -35,9 +35,7 @@ class Metric:
         self.dtype = check_dtype(dtype)
         self.weights: list[Any] = []
 
-    def add_weight(
-        self, name: str, shape: Sequence[int] = (), initializer: Any = "zeros", dtype: Any = None
-    ) -> Any:
+    def add_weight(self, name: str, shape: Sequence[int] = (), initializer: Any = "zeros", dtype: Any = None) -> Any:
         """Makes a variable of the state.
 
         Args:

@@ -98,9 +98,7 @@ class Compiled:
             losses = spread.losses_of(loss, names)
             factors = spread.loss_weights_of(loss_weights, names)
             temporal = spread.temporal_of(mode, names)
-            self.outputs = [
-                Output(*each) for each in zip(names, model.outputs, losses, factors, temporal, strict=True)
-            ]
+            self.outputs = [Output(*each) for each in zip(names, model.outputs, losses, factors, temporal, strict=True)]
             self._add_metrics(spread.metrics_of(metrics, names), False)
             self._add_metrics(spread.metrics_of(weighted_metrics, names, "weighted_metrics"), True)
             self.trained_outputs = [output for output in self.outputs if output.loss is not None]

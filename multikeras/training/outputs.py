@@ -208,9 +208,7 @@ def metrics_of(metrics: Any, names: Sequence[str], what: str = "metrics") -> lis
         found = [metrics.get(name) or [] for name in names]
         return [list(one) if isinstance(one, (list, tuple)) else [one] for one in found]
     if not isinstance(metrics, (list, tuple)):
-        raise TypeError(
-            f"`{what}` is a list such as ['accuracy'], or a dictionary by output, received {metrics!r}."
-        )
+        raise TypeError(f"`{what}` is a list such as ['accuracy'], or a dictionary by output, received {metrics!r}.")
     if any(isinstance(one, (list, tuple)) for one in metrics):
         if len(metrics) != len(names):
             raise ValueError(

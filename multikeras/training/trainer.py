@@ -157,9 +157,7 @@ class Trainer:
         compiled = self._ready(x)
         inputs = data_module.columns(x, compiled.input_places, "input")
         targets = data_module.columns(y, compiled.target_places, "target")
-        weights = data_module.weights(
-            sample_weight, class_weight, targets, compiled.target_places, compiled.temporal
-        )
+        weights = data_module.weights(sample_weight, class_weight, targets, compiled.target_places, compiled.temporal)
         return Data([*inputs, *targets, *weights], data_module.size_of(inputs, targets, weights))
 
     def _batch_size(self, batch_size: Any, size: int) -> int:
@@ -470,5 +468,3 @@ def _one_or_list(numbers: Sequence[Any]) -> Any:
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-

@@ -62,9 +62,7 @@ for _name in [n for n in dir(Callback) if n.startswith("on_") and n not in ("on_
 def test_order_and_logs(each_backend):
     recorder = Recorder()
     model = model_of()
-    history = model.fit(
-        X, Y, batch_size=5, epochs=2, verbose=0, validation_data=(X[:5], Y[:5]), callbacks=[recorder]
-    )
+    history = model.fit(X, Y, batch_size=5, epochs=2, verbose=0, validation_data=(X[:5], Y[:5]), callbacks=[recorder])
     epoch = [
         "on_epoch_begin",
         "on_train_batch_begin", "on_train_batch_end",
