@@ -105,7 +105,7 @@ def host_constant(array: np.ndarray, dtype: str, name: str | None = None) -> ten
     return made
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=128, typed=True)
 def _number(value: float | bool, dtype: str) -> np.ndarray:
     array = np.array(value, dtype=dtype)
     array.flags.writeable = False
