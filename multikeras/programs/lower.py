@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from types import FunctionType
 from typing import Any
 
 from multikeras.contract import Backend
@@ -104,9 +105,21 @@ def straighten(
     moved: dict[Tensor, dict[int, int]] = {}
     lines = [_line(t, backend, read_items, moved) for t in order if t.primitive is not None]
     _mark_deaths(lines, results)
-    if stores and backend.in_place:
+    if stores and backend.in_place and not calls_python(results):
         _allow_in_place(lines, stores, results, num_outputs)
     return Straight([*arguments, *[t for t in leaves if t not in given]], lines, list(results))
+
+
+def calls_python(results: Sequence[Tensor]) -> bool:
+    """Whether a function of the user's is called on the way to `results`, in a body or outside of one."""
+    for tensor in _live(results):
+        primitive = tensor.primitive
+        if primitive is None:
+            continue
+        bodies = [tensor.attributes[name] for name in primitive.bodies]
+        if primitive.name == "host_call" or any(calls_python(b.outputs) for b in bodies if isinstance(b, SubGraph)):
+            return True
+    return False
 
 
 def _live(results: Sequence[Tensor]) -> set[Tensor]:
@@ -268,14 +281,13 @@ class Source:
         """
         namespace = dict(self.names)
         exec(compile(text, "<multikeras program>", "exec"), namespace)  # noqa: S102 - the text is ours, from a validated graph
-        made: Callable[..., tuple[Any, ...]]
+        # A function among its own globals would die by the cyclic collector alone, and with it what it holds.
+        whole = namespace.pop("program")
         if not self.pieces:
-            made = compile_piece(namespace["program"], None)
-            return made
-        for number in range(self.pieces):
-            namespace[f"piece{number}"] = compile_piece(namespace[f"piece{number}"], number)
-        made = namespace["program"]
-        return made
+            return compile_piece(whole, None)
+        names = [f"piece{number}" for number in range(self.pieces)]
+        pieces = {name: compile_piece(namespace.pop(name), number) for number, name in enumerate(names)}
+        return FunctionType(whole.__code__, {**self.names, **pieces})
 
     def text(self) -> str:
         """The source; afterwards `names` holds what it refers to and `key` what tells it from others."""
@@ -456,6 +468,7 @@ __all__ = [
     "Source",
     "Straight",
     "body_function",
+    "calls_python",
     "constant_array",
     "interpret",
     "owner",

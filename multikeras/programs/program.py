@@ -15,7 +15,7 @@ from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Va
 from multikeras.programs import storage
 from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.locks import RUNS
-from multikeras.programs.lower import Source, Straight, constant_array, interpret, owner, straighten
+from multikeras.programs.lower import Source, Straight, calls_python, constant_array, interpret, owner, straighten
 from multikeras.programs.specialise import Argument, Specialised
 
 #: Array constants above this many bytes are passed as arguments rather than compiled in.
@@ -93,7 +93,8 @@ class Program:
         self.variables = [a.source for a in extra if isinstance(a.source, Variable)]
         self.keys = [a.source for a in extra if isinstance(a.source, RandomKey)]
         self._copied = _shared(self.straight.results) if fresh or stores else []
-        donated = self._donated(straight) if backend.donates else ()
+        # What calls Python may fail in the middle of a run, and what was given away would be lost.
+        donated = self._donated(straight) if backend.donates and not calls_python(results) else ()
         if compiled:
             source = Source(straight, backend)
             text = source.text()

@@ -239,6 +239,8 @@ class Specialiser:
         return tuple(entries) if isinstance(entries, list) else entries
 
     def leaf(self, tensor: Tensor) -> Tensor:
+        if tensor.dtype not in self.backend.dtypes:
+            self.lacks(tensor.dtype, tensor)
         if isinstance(tensor, Constant):
             return self.canonical(tensor)
         if isinstance(tensor, Setting):
@@ -247,6 +249,13 @@ class Specialiser:
             return Argument(tensor, tensor.shape, tensor.dtype)
         self.missing(tensor)
         raise AssertionError
+
+    def lacks(self, dtype: str, tensor: Tensor) -> None:
+        """Raises for a type that the backend does not have."""
+        raise TypeError(
+            f"The backend {self.backend.name!r} has no type {dtype}, which {tensor!r} has (made at "
+            f"{describe(tensor.origin)}). It has {', '.join(sorted(self.backend.dtypes))}."
+        )
 
     def canonical(self, constant: Constant) -> Constant:
         """The first constant of this value, so that operations with equal numbers are equal."""
@@ -292,6 +301,8 @@ class Specialiser:
         node.primitive, node.inputs, node.attributes = primitive, inputs, attributes
         if primitive.multiple:
             node.known = tuple(dtype)
+        elif dtype not in self.backend.dtypes and dtype != "opaque":
+            self.lacks(dtype, node)
         if key is not None:
             self.merged[key] = node
         return node
