@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from multikeras import registry
-from multikeras.contract import Backend
+from multikeras.contract import Backend, DeviceError
 from multikeras.graph.ops.random import key_words
 from multikeras.graph.tensor import RandomKey, Setting, Tensor, ValueTensor, Variable
 from multikeras.graph.updates import Update
@@ -85,8 +85,8 @@ def compare(
 
     Args:
         what: A `K.function`, a tensor, or several.
-        backends: Names of backends, the first of which is compared with; NumPy and all that are
-            installed by default.
+        backends: Names of backends, the first of which is compared with; by default NumPy and all
+            others that are installed and find their device.
         inputs: Values for the inputs of a function.
         phase: The learning phase; by default the function's own, or that of the process.
         compiled: Whether the backends compile; else they run kernel by kernel.
@@ -113,11 +113,21 @@ def compare(
 
 def _names(backends: Sequence[str] | None) -> list[str]:
     if backends is None:
-        found = [name for name, each in registry.installed().items() if each.installed and name != registry.HOST]
-        return [registry.HOST, *found]
+        return [registry.HOST, *[name for name in registry.installed() if name != registry.HOST and _can_run(name)]]
     if isinstance(backends, str) or len(backends) < 2:
         raise ValueError(f"compare needs two backends or more, received {backends!r}. Example: ['numpy', 'jax'].")
     return list(backends)
+
+
+def _can_run(name: str) -> bool:
+    """Whether a backend is installed and finds the device that it needs."""
+    if not registry.installed()[name].installed:
+        return False
+    try:
+        registry.load(name)
+    except DeviceError:
+        return False
+    return True
 
 
 def _inputs(function: Function, inputs: Any, phase: int | None) -> tuple[dict[Tensor, np.ndarray], int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from math import erf
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,19 @@ import numpy as np
 from multikeras.testing.case import FLOATS, Case, Input, Make, fixed, inputs, normal, positive, small
 
 _erf = np.vectorize(erf, otypes=["float64"])
+
+
+def _one_quantile(q: float) -> float:
+    if abs(q) < 0.5:
+        return NormalDist().inv_cdf(q + 0.5)
+    return math.copysign(math.inf, q) if abs(q) == 0.5 else math.nan
+
+
+_quantile = np.vectorize(_one_quantile, otypes=["float64"])
+
+
+def _share(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return generator.uniform(-0.45, 0.45, size=shape)
 
 
 def _above_one(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -27,6 +42,8 @@ _UNARY: list[tuple[str, Callable[..., Any], Make]] = [
     ("arcsinh", np.arcsinh, normal),
     ("arccosh", np.arccosh, _above_one),
     ("arctanh", np.arctanh, small),
+    ("softplus", lambda x: np.logaddexp(x, 0), normal),
+    ("inverse_normal", _quantile, _share),
 ]
 
 
