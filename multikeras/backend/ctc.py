@@ -241,7 +241,7 @@ def _search_shapes(x: Tensor, steps: Tensor, beam_width: int, top_paths: int, di
 
 
 _SEARCH = primitive(
-    "ctc_search",
+    "ctc.search",
     shape=_search_shapes,
     dtype=lambda x, steps, beam_width, top_paths, dictionary: [*["int64"] * top_paths, x.dtype],
     gradient=None,

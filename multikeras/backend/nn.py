@@ -7,10 +7,8 @@ from typing import Any
 from multikeras.backend import common
 from multikeras.backend.configuration import guard, normalize_data_format
 from multikeras.backend.shapes import is_class
-from multikeras.contract import primitive
 from multikeras.graph import operands
-from multikeras.graph.ops import algebra, elementwise, random, shapes
-from multikeras.graph.ops.rules import first_shape, float_dtype
+from multikeras.graph.ops import algebra, elementwise, random, shapes, special
 from multikeras.graph.ops.rules import where as select
 from multikeras.graph.tensor import Tensor
 
@@ -68,32 +66,13 @@ def _along(over_last: Any, x: Any, axis: int, function: str) -> Tensor:
     return common.transpose(over_last(common.transpose(number, order)), order)
 
 
-def _softplus(x: Tensor) -> Tensor:
-    # `maximum` shares its gradient at 0, where `relu` has none.
-    zero = operands.scalar(0, x.dtype)
-    made: Tensor = elementwise.maximum(x, zero) + elementwise.log1p(elementwise.exp(-elementwise.abs_(x)))
-    return made
-
-
-#: A primitive of its own for the sake of its gradient, which is smooth at 0 to any order.
-_SOFTPLUS = primitive(
-    "softplus",
-    shape=first_shape,
-    dtype=float_dtype,
-    gradient=lambda g, out, x: (g * elementwise.sigmoid(x),),
-    composition=_softplus,
-    elementwise=True,
-    doc="log(1 + exp(x)), finite for large x.",
-)
-
-
 def softplus(x: Any) -> Tensor:
     """log(1 + exp(x)), finite for large `x`.
 
     Args:
         x: Tensor.
     """
-    made: Tensor = _SOFTPLUS(common.float_tensor(x))
+    made: Tensor = special.softplus(common.float_tensor(x))
     return made
 
 
@@ -257,7 +236,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     logits = predicted if from_logits else _made_by(predicted, "sigmoid")
     if logits is not None:
         scores = common.wide(logits)
-        return operands.cast(_SOFTPLUS(scores) - scores * wanted, predicted.dtype)
+        return operands.cast(special.softplus(scores) - scores * wanted, predicted.dtype)
     held = common.wide(predicted)
     epsilon = operands.cast(guard(predicted.dtype), held.dtype)
     held = elementwise.minimum(elementwise.maximum(held, epsilon), 1 - epsilon)

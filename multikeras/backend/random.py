@@ -10,12 +10,12 @@ from typing import Any
 
 from multikeras.backend import common
 from multikeras.backend.making import variable
-from multikeras.backend.normal import inverse_normal
 from multikeras.contract import is_float
 from multikeras.graph import operands
 from multikeras.graph.context import outside_bodies
 from multikeras.graph.ops import elementwise
 from multikeras.graph.ops import random as ops
+from multikeras.graph.ops.normal import inverse_normal
 from multikeras.graph.tensor import Tensor, Variable
 
 #: Share of the standard normal distribution between -2 and 2.

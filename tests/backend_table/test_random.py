@@ -94,7 +94,7 @@ def test_distributions(fresh_session):
 
 
 def test_inverse_of_the_normal_distribution(fresh_session):
-    from multikeras.backend.normal import inverse_normal
+    from multikeras.graph.ops.normal import inverse_normal
 
     special = pytest.importorskip("scipy.special")
     for dtype, tolerance in [("float32", 5e-7), ("float64", 2e-15)]:

@@ -147,3 +147,21 @@ cumprod: Primitive = primitive(
     composition=_cumprod,
     doc="Running product along an axis, from its end where `reverse` is set.",
 )
+
+
+def _softplus(x: Tensor) -> Tensor:
+    # `maximum` shares its gradient at 0, where `relu` has none.
+    made: Tensor = elementwise.maximum(x, full_like(x, 0)) + elementwise.log1p(elementwise.exp(-elementwise.abs_(x)))
+    return made
+
+
+#: A primitive of its own for the sake of its gradient, which is smooth at 0 to any order.
+softplus: Primitive = primitive(
+    "softplus",
+    shape=first_shape,
+    dtype=float_dtype,
+    gradient=lambda g, out, x: (g * elementwise.sigmoid(x),),
+    composition=_softplus,
+    elementwise=True,
+    doc="log(1 + exp(x)), finite for large x.",
+)

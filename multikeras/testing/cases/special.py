@@ -16,9 +16,7 @@ _erf = np.vectorize(erf, otypes=["float64"])
 
 
 def _one_quantile(q: float) -> float:
-    if abs(q) < 0.5:
-        return NormalDist().inv_cdf(q + 0.5)
-    return math.copysign(math.inf, q) if abs(q) == 0.5 else math.nan
+    return NormalDist().inv_cdf(q + 0.5) if abs(q) < 0.5 else math.nan
 
 
 _quantile = np.vectorize(_one_quantile, otypes=["float64"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import pi, sqrt
 
-from multikeras.contract import primitive
+from multikeras.contract import Primitive, primitive
 from multikeras.graph import operands
 from multikeras.graph.ops import elementwise
 from multikeras.graph.ops.rules import first_shape, float_dtype
@@ -147,23 +147,13 @@ def _quantile(q: Tensor) -> Tensor:
 
 #: One node until a program is specialised, since a model draws many initial values that are never
 #: needed; a backend may bring a kernel. Its derivative is the inverse of the density.
-_INVERSE_NORMAL = primitive(
+inverse_normal: Primitive = primitive(
     "inverse_normal",
     shape=first_shape,
     dtype=float_dtype,
     gradient=lambda g, out, q: (g * elementwise.exp(out * out * 0.5) * sqrt(2 * pi),),
     composition=_quantile,
     elementwise=True,
-    doc="The number below which a share of 0.5 + q of the standard normal distribution lies.",
+    doc="The number below which a share of 0.5 + q of the standard normal distribution lies; given as the distance "
+    "from the middle, -0.5 to 0.5, it keeps its digits in both tails.",
 )
-
-
-def inverse_normal(q: Tensor) -> Tensor:
-    """The number below which a share of 0.5 + q of the standard normal distribution lies.
-
-    Args:
-        q: float32 or float64 tensor, above -0.5 and below 0.5. Given as the distance from the
-            middle, it keeps its digits in both tails.
-    """
-    made: Tensor = _INVERSE_NORMAL(q)
-    return made
