@@ -181,7 +181,11 @@ def load(name: str) -> Backend:
         numbers = sys.modules.get("numpy.random")
         drawn = None if numbers is None else numbers.get_state()
         try:
-            _state.loaded[name] = _backend_class(described)(settings)
+            instance = _backend_class(described)(settings)
+            # A module named with dots goes by that word, whatever its class says: variables remember
+            # by it where they are.
+            instance.name = name
+            _state.loaded[name] = instance
         finally:
             if numbers is not None:
                 numbers.set_state(drawn)
