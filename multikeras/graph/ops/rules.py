@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from multikeras.contract import PRIMITIVES, is_float
@@ -9,6 +10,7 @@ from multikeras.graph import operands
 from multikeras.graph.tensor import Shape, Tensor
 
 
+@lru_cache(maxsize=1024)
 def broadcast_shapes(*shapes: Shape) -> Shape | None:
     """NumPy's broadcast of shapes in which None is unknown; None where they cannot meet."""
     ndim = max(map(len, shapes))
@@ -32,9 +34,9 @@ def broadcast_shapes(*shapes: Shape) -> Shape | None:
 
 def broadcast(*inputs: Tensor, **attributes: Any) -> Shape:
     """Shape rule of elementwise primitives: NumPy's broadcasting."""
-    first = inputs[0].shape
-    if all(x.shape == first for x in inputs) and None not in first:
-        return first
+    shape: Shape | None = inputs[0].shape
+    if len(inputs) == 2 and inputs[1].shape == shape:
+        return shape
     shape = broadcast_shapes(*[x.shape for x in inputs])
     if shape is None:
         raise ValueError(
