@@ -168,6 +168,8 @@ def test_state_keeps_its_type_and_rank() -> None:
         control.scan(lambda i, h: ([operands.cast(h, "float32")], []), [], [p(3)], length=2)
     with pytest.raises(ValueError, match=r"shape \(3,\) .* shape \(1, 3\)"):
         control.scan(lambda i, h: ([h[None]], []), [], [p(3)], length=2)
+    with pytest.raises(ValueError, match=r"shape \(1,\) .* shape \(4,\)"):
+        control.scan(lambda i, h: ([h + p(4)], []), [], [p(1)], length=2)
 
 
 def test_state_keeps_its_shape_once_it_is_known() -> None:

@@ -192,6 +192,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], str]] = {
     "transpose": (lambda: shapes.transpose(p(3, 4), permutation=(0, 0)), r"\(0, 0\) is no order of the 2 axes"),
     "broadcast_to": (lambda: shapes.broadcast_to(p(3), shape=(4,)), r"\(3,\) cannot be broadcast to \(4,\)"),
     "split": (lambda: shapes.split(p(5), axis=0, sizes=(2, 2)), r"\(2, 2\) do not make up axis 0.*\(5,\)"),
+    "negative part": (lambda: shapes.split(p(2), axis=0, sizes=(3, -1)), r"\(3, -1\) do not make up axis 0.*\(2,\)"),
     "reduction": (lambda: reductions.reduce_sum(p(3), axis=(1,), keepdims=False), r"Axis 1 .*\(3,\)"),
     "pad": (lambda: shapes.pad(p(3), padding=((1, 1), (0, 0)), value=0), r"does not fit a tensor of shape \(3,\)"),
     "gather axis": (lambda: shapes.gather(p(3), p(2, dtype="int32"), axis=1), r"Axis 1 .*\(3,\)"),

@@ -10,7 +10,7 @@ from multikeras.graph import operands
 from multikeras.graph.bodies import SubGraph, captured, inline, trace
 from multikeras.graph.context import Body
 from multikeras.graph.ops.rules import length_of, where, zeros_like
-from multikeras.graph.tensor import Parameter, Tensor
+from multikeras.graph.tensor import Parameter, Shape, Tensor
 from multikeras.graph.updates import Update, assign, settle
 
 # -- scan ---------------------------------------------------------------------------------------
@@ -103,6 +103,13 @@ scan_: Primitive = primitive(
 )
 
 
+def _may_be_equal(first: Shape, second: Shape) -> bool:
+    """Whether two shapes are equal as far as they are known."""
+    return len(first) == len(second) and all(
+        n == m or n is None or m is None for n, m in zip(first, second, strict=True)
+    )
+
+
 def scan(
     step: Callable[..., tuple[Sequence[Tensor], Sequence[Tensor]]],
     sequences: Sequence[Tensor],
@@ -146,7 +153,7 @@ def scan(
     scope, bound, outputs = trace(label, function, parameters)
     states = bound[1 + len(sequences) :]
     for before, after in zip(states, outputs, strict=False):
-        if after.dtype != before.dtype or len(after.shape) != len(before.shape):
+        if after.dtype != before.dtype or not _may_be_equal(before.shape, after.shape):
             raise ValueError(
                 f"The {label} got a state of shape {before.shape} and type {before.dtype} and returned one of shape "
                 f"{after.shape} and type {after.dtype}: a state keeps both. Cast or reshape what it returns."

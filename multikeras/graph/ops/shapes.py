@@ -188,7 +188,7 @@ concatenate: Primitive = primitive(
 
 def _split_shape(x: Tensor, axis: int, sizes: tuple[int, ...]) -> list[Shape]:
     length = x.shape[axis]
-    if length is not None and sum(sizes) != length:
+    if length is not None and sum(sizes) != length or any(n < 0 for n in sizes):
         raise ValueError(f"Parts of {sizes} do not make up axis {axis} of a tensor of shape {x.shape}.")
     return [(*x.shape[:axis], n, *x.shape[axis + 1 :]) for n in sizes]
 
