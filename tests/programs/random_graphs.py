@@ -25,7 +25,13 @@ class RandomGraph:
         updates: What is stored.
     """
 
-    def __init__(self, seed: int, size: int = 25) -> None:
+    def __init__(self, seed: int, size: int = 25, smooth: bool = False) -> None:
+        """Args:
+        seed: What the graph follows from.
+        size: How many operations are tried.
+        smooth: Whether to leave out what has kinks, or hides its gradient.
+        """
+        self.smooth = smooth
         self.random = np.random.default_rng(seed)
         self.x = Placeholder((None, 4) if seed % 2 else (3, 4), "float64")
         self.variables = [self.variable(shape) for shape in ((4,), (3, 4), (4, 4), ())]
@@ -52,7 +58,8 @@ class RandomGraph:
     def grow(self) -> None:
         """Adds one operation that the shapes at hand allow."""
         for _ in range(50):
-            build = _BUILDERS[int(self.random.integers(len(_BUILDERS)))]
+            builders = _SMOOTH if self.smooth else _BUILDERS
+            build = builders[int(self.random.integers(len(builders)))]
             try:
                 made = build(self)
                 made = made if isinstance(made, list) else [made]
@@ -87,13 +94,13 @@ class RandomGraph:
 
 
 def _unary(g: RandomGraph) -> Any:
-    names = ("sin", "cos", "tanh", "sigmoid", "relu", "negative", "abs", "identity", "stop_gradient")
-    return operands.unary(names[int(g.random.integers(len(names)))], g.pick())
+    names = ("sin", "cos", "tanh", "sigmoid", "negative", "identity", "relu", "abs", "stop_gradient")
+    return operands.unary(names[int(g.random.integers(6 if g.smooth else 9))], g.pick())
 
 
 def _binary(g: RandomGraph) -> Any:
     names = ("add", "subtract", "multiply", "maximum", "minimum")
-    return operands.binary(names[int(g.random.integers(len(names)))], g.pick(), g.pick())
+    return operands.binary(names[int(g.random.integers(3 if g.smooth else 5))], g.pick(), g.pick())
 
 
 def _with_number(g: RandomGraph) -> Any:
@@ -105,7 +112,7 @@ def _with_number(g: RandomGraph) -> Any:
 def _reduce(g: RandomGraph) -> Any:
     x = g.pick()
     axis = tuple(i for i in range(x.ndim) if g.random.integers(2))
-    name = ("reduce_sum", "reduce_max", "reduce_min")[int(g.random.integers(3))]
+    name = ("reduce_sum", "reduce_max", "reduce_min")[int(g.random.integers(1 if g.smooth else 3))]
     return getattr(reductions, name)(x, axis=axis, keepdims=bool(g.random.integers(2)))
 
 
@@ -166,6 +173,7 @@ _BUILDERS: list[Callable[[RandomGraph], Any]] = [
     *[_unary, _binary, _with_number, _move] * 3,
     *[_reduce, _multiply, _soften, _choose, _scan, _branch],
 ]
+_SMOOTH = [build for build in _BUILDERS if build is not _choose]
 
 
 def node_by_node(graph: RandomGraph, x: np.ndarray) -> tuple[list[np.ndarray], dict[Variable, np.ndarray]]:

@@ -9,7 +9,10 @@ import pytest
 
 from multikeras import registry
 from multikeras.contract import Backend
+from multikeras.graph.gradients import gradients
+from multikeras.graph.ops import elementwise, reductions
 from multikeras.programs import storage
+from multikeras.testing import run
 from multikeras.testing.running import program
 from tests.programs.random_graphs import RandomGraph, node_by_node
 
@@ -44,6 +47,41 @@ def test_random_graphs(name: str, compiled: bool) -> None:
     backend = registry.load(name)
     for seed in range(SEEDS[name]):
         check(seed, backend, compiled)
+
+
+def test_gradients_of_random_graphs() -> None:
+    for seed in range(60):
+        graph = RandomGraph(seed, 15, smooth=True)
+        results = [elementwise.tanh(t) for t in graph.pool if t.dtype == "float64" and t.primitive is not None][-4:]
+        loss: Any = sum(reductions.reduce_sum(t, axis=tuple(range(t.ndim)), keepdims=False) for t in results)
+        targets = [graph.x, *graph.variables[:4]]
+        generator = np.random.default_rng(seed)
+        at = {t: generator.normal(size=(3, 4) if t is graph.x else t.shape) for t in targets}
+        along = {t: generator.normal(size=value.shape) for t, value in at.items()}
+
+        def moved(tensor: Any, step: float, at: Any = at, along: Any = along) -> float:
+            return float(run(tensor, {t: at[t] + step * along[t] for t in at}, backend="numpy"))
+
+        slopes = gradients([loss], targets)
+        products = [
+            reductions.reduce_sum(g * along[t], axis=tuple(range(g.ndim)), keepdims=False)
+            for t, g in zip(targets, slopes, strict=True)
+            if g is not None
+        ]
+        if not products:
+            continue
+        slope: Any = sum(products)
+        for made, of in ((slope, loss), (None, slope)):
+            if made is None:
+                twice = [g for g in zip(targets, gradients([slope], targets), strict=True) if g[1] is not None]
+                made = sum(
+                    reductions.reduce_sum(g * along[t], axis=tuple(range(g.ndim)), keepdims=False) for t, g in twice
+                )
+                if not twice:
+                    continue
+            by_difference = (moved(of, 1e-5) - moved(of, -1e-5)) / 2e-5
+            scale = 1 + abs(by_difference)
+            assert abs(moved(made, 0) - by_difference) < 2e-5 * scale, f"seed {seed}"
 
 
 def test_random_graphs_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
