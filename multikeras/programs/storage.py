@@ -12,6 +12,7 @@ import numpy as np
 from multikeras import registry
 from multikeras.contract import Backend
 from multikeras.graph.tensor import Tensor, Variable
+from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.locks import RUNS
 
 #: How often a variable moved from one backend to another.
@@ -63,14 +64,15 @@ def _host_value(variable: Variable) -> np.ndarray:
 def read(variable: Variable) -> np.ndarray:
     """The value as a NumPy array of the caller's own."""
     # A run that stores may give the old array's memory away.
-    RUNS.acquire(exclusive=False)
-    try:
-        if variable.home is None:
-            array_of(variable, registry.current())
-        assert variable.home is not None
-        return np.array(registry.load(variable.home).to_numpy(variable.array))
-    finally:
-        RUNS.release()
+    with HeldInterrupts():
+        RUNS.acquire(exclusive=False)
+        try:
+            if variable.home is None:
+                array_of(variable, registry.current())
+            assert variable.home is not None
+            return np.array(registry.load(variable.home).to_numpy(variable.array))
+        finally:
+            RUNS.release()
 
 
 def write(variable: Variable, value: Any) -> None:
@@ -91,8 +93,9 @@ def write(variable: Variable, value: Any) -> None:
     with backend.scope():
         owned = backend.own(array, variable.dtype)
     # A run in another thread would otherwise store over what is set meanwhile.
-    RUNS.acquire(exclusive=True)
-    try:
-        variable.array, variable.home, variable.initial = owned, backend.name, None
-    finally:
-        RUNS.release()
+    with HeldInterrupts():
+        RUNS.acquire(exclusive=True)
+        try:
+            variable.array, variable.home, variable.initial = owned, backend.name, None
+        finally:
+            RUNS.release()
