@@ -14,6 +14,7 @@ from multikeras.contract import Backend
 from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Variable, set_evaluator
 from multikeras.graph.updates import Update
 from multikeras.programs import settings, storage
+from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.program import Program
 from multikeras.programs.specialise import specialise
 
@@ -23,7 +24,8 @@ def evaluate(tensors: Sequence[Tensor], backend: Backend | None = None) -> list[
     backend = backend or registry.current()
     made = specialise(tensors, [], {}, settings.values(settings.default_phase()), backend)
     program = Program(made, backend, [], compiled=False)
-    with backend.scope():
+    # Cut short, a scope would leave the library's settings changed.
+    with HeldInterrupts(), backend.scope():
         return [np.array(backend.to_numpy(array)) for array in program.run([])]
 
 
@@ -73,7 +75,7 @@ def initial_value(tensor: Tensor) -> np.ndarray:
         assert isinstance(key, RandomKey)
         key.runs = 0
     try:
-        with host.scope():
+        with HeldInterrupts(), host.scope():
             (result,) = program.run([])
     finally:
         for key, runs in before.items():

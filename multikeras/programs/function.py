@@ -16,6 +16,7 @@ from multikeras.graph import operands
 from multikeras.graph.tensor import Setting, Tensor, ValueTensor, Variable
 from multikeras.graph.updates import Update, assign
 from multikeras.programs import settings
+from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.program import COMPILED, Program
 from multikeras.programs.specialise import Argument, specialise
 
@@ -100,7 +101,8 @@ class Function:
             phase = settings.default_phase() if self._phase_at is None else _phase_value(inputs[self._phase_at])
         if backend.name not in self._fits:
             self._check_types(backend)
-        with backend.scope():
+        # An interrupt while the scope is entered or left would leave the library's settings changed.
+        with HeldInterrupts(), backend.scope():
             values = []
             key: Any = (backend.name, phase, config.epsilon())
             for i, tensor in self._fed:

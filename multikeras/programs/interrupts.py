@@ -18,7 +18,7 @@ _MAIN = threading.main_thread().ident
 class HeldInterrupts:
     """A block in which SIGINT is held back; it is delivered when the block ends.
 
-    Only the main thread receives signals; elsewhere the block runs as it is.
+    Only the main thread receives signals; elsewhere, and inside another such block, it runs as it is.
     """
 
     __slots__ = ("_before", "_received")
@@ -28,7 +28,8 @@ class HeldInterrupts:
         self._received: tuple[int, FrameType | None] | None = None
         if threading.get_ident() == _MAIN:
             before = getsignal(_NUMBER)
-            if callable(before) and before not in (SIG_DFL, SIG_IGN):
+            inside = getattr(before, "__func__", None) is HeldInterrupts._receive
+            if not inside and callable(before) and before not in (SIG_DFL, SIG_IGN):
                 self._before = before
                 signal(_NUMBER, self._receive)
 

@@ -90,10 +90,10 @@ def write(variable: Variable, value: Any) -> None:
     backend = registry.current() if variable.home is None else registry.load(variable.home)
     if variable.dtype not in backend.dtypes:
         raise TypeError(f"The backend {backend.name!r} has no type {variable.dtype} (variable {variable.name!r}).")
-    with backend.scope():
-        owned = backend.own(array, variable.dtype)
-    # A run in another thread would otherwise store over what is set meanwhile.
     with HeldInterrupts():
+        with backend.scope():
+            owned = backend.own(array, variable.dtype)
+        # A run in another thread would otherwise store over what is set meanwhile.
         RUNS.acquire(exclusive=True)
         try:
             variable.array, variable.home, variable.initial = owned, backend.name, None

@@ -57,6 +57,14 @@ def test_threads_predict_while_one_fits(each_backend):
     np.testing.assert_array_equal(model.get_weights()[0][0], [60, 60, 60])
 
 
+def settings_of_libraries():
+    """What a run changes while it lasts, for the thread that it is in."""
+    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
+    gradients = torch.is_grad_enabled() if torch is not None else None
+    wide = jax.config.jax_enable_x64 if jax is not None else None
+    return gradients, wide, np.geterr()
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals here")
 def test_interrupts_leave_a_working_model(each_backend):
     """Semantics' eighth test: Ctrl-C at a random moment, again and again."""
@@ -64,6 +72,7 @@ def test_interrupts_leave_a_working_model(each_backend):
     model.compile(SGD(lr=0.001, momentum=0.5), "mse", metrics=["mae"])
     model.fit(X, Y, verbose=0)
     before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    settings = settings_of_libraries()
     interrupted = 0
     generator = random.Random(0)
     try:
@@ -75,6 +84,7 @@ def test_interrupts_leave_a_working_model(each_backend):
             except KeyboardInterrupt:
                 interrupted += 1
             assert np.isfinite(model.predict(X)).all()
+            assert settings_of_libraries() == settings
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
