@@ -32,25 +32,58 @@ VIEWS = frozenset(
 _GRAPH_ONLY = {"host_call": ("gradient",)}
 
 
-def owner(tensor: Tensor) -> Tensor | None:
-    """The tensor in whose memory the value of `tensor` may lie; None if it may be any input's."""
-    while True:
-        primitive = tensor.primitive
-        if primitive is None:
-            return tensor
-        if primitive is ITEM:
-            source = tensor.inputs[0]
-            assert source.primitive is not None
-            name, index = source.primitive.name, tensor.attributes["index"]
-            if name == "cond" or (name == "scan" and index < source.attributes["num_carries"]):
-                return None
-            if name not in VIEWS:
-                return tensor
-            tensor = source.inputs[0]
-        elif primitive.name in VIEWS:
-            tensor = tensor.inputs[0]
-        else:
-            return tensor
+def owners(tensor: Tensor) -> set[Tensor]:
+    """The tensors in whose memory the value of `tensor` may lie: arguments, constants, or what made it."""
+    found: set[Tensor] = set()
+    seen = {tensor}
+    stack = [tensor]
+    while stack:
+        current = stack.pop()
+        for source in _lies_in(current):
+            if source is current:
+                found.add(source)
+            elif source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return found
+
+
+def _lies_in(tensor: Tensor) -> list[Tensor]:
+    """Where the value of a tensor may lie, one step back; the tensor itself where it is new memory."""
+    primitive = tensor.primitive
+    if primitive is None:
+        return [tensor]
+    if primitive is not ITEM:
+        return [tensor.inputs[0]] if primitive.name in VIEWS else [tensor]
+    made, index = tensor.inputs[0], tensor.attributes["index"]
+    assert made.primitive is not None
+    if made.primitive.name == "cond":
+        bodies = (made.attributes["then_body"], made.attributes["else_body"])
+        return [source for body in bodies for source in _passed_on(body, index, made.inputs[1:])]
+    if made.primitive.name == "scan" and index < made.attributes["num_carries"]:
+        return _carried(made, index)
+    return [made.inputs[0]] if made.primitive.name in VIEWS else [tensor]
+
+
+def _carried(scan: Tensor, index: int) -> list[Tensor]:
+    """Where a final carry may lie: a step may pass on what another carry was."""
+    body, first = scan.attributes["body"], scan.attributes["num_sequences"]
+    carries = list(body.bindings[1 + first : 1 + first + scan.attributes["num_carries"]])
+    found: list[Tensor] = []
+    indices = [index]
+    for number in indices:
+        found += [scan.inputs[first + number], *_passed_on(body, number, (None, *scan.inputs))]
+        passed = owners(body.outputs[number])
+        indices += [i for i, carry in enumerate(carries) if carry in passed and i not in indices]
+    return found
+
+
+def _passed_on(body: SubGraph, index: int, given: Sequence[Tensor | None]) -> list[Tensor]:
+    """Where a result of a body may lie: in what the body made, or in what it was given."""
+    places = dict(zip(body.bindings, given, strict=True))
+    sources = [places.get(source, source) for source in owners(body.outputs[index])]
+    # The number of an iteration is new at each one.
+    return [source for source in sources if source is not None]
 
 
 @dataclass
@@ -106,7 +139,7 @@ def straighten(
     lines = [_line(t, backend, read_items, moved) for t in order if t.primitive is not None]
     _mark_deaths(lines, results)
     if stores and backend.in_place and not calls_python(results):
-        _allow_in_place(lines, stores, results, num_outputs)
+        _allow_in_place(lines, stores, results, num_outputs, arguments)
     return Straight([*arguments, *[t for t in leaves if t not in given]], lines, list(results))
 
 
@@ -194,7 +227,11 @@ def _mark_deaths(lines: list[Line], results: Sequence[Tensor]) -> None:
 
 
 def _allow_in_place(
-    lines: list[Line], stores: dict[Variable, Tensor], results: Sequence[Tensor], num_outputs: int
+    lines: list[Line],
+    stores: dict[Variable, Tensor],
+    results: Sequence[Tensor],
+    num_outputs: int,
+    fed: Sequence[Argument],
 ) -> None:
     """Lets a fused optimizer step write into variables that nobody reads after it."""
     if not any(line.tensor.primitive is not None and line.tensor.primitive.in_place for line in lines):
@@ -202,17 +239,15 @@ def _allow_in_place(
     last_read: dict[Tensor, int] = {}
     for position, line in enumerate(lines):
         for x in line.tensor.inputs:
-            source = owner(x) if x is not None else None
-            last_read[source if source is not None else x] = position
-            last_read[x] = position
-    # A result that lies in a variable's memory is read after every line; one that may lie anywhere
-    # keeps everything as it is.
-    owners = [owner(t) for t in results]
-    if None in owners:
-        return
-    for source in owners:
-        if isinstance(source, Argument):
-            last_read[source] = len(lines)
+            for source in owners(x) if x is not None else ():
+                last_read[source] = position
+    # A result that may lie in a variable's memory is read after every line.
+    for result in results:
+        for source in owners(result):
+            if isinstance(source, Argument):
+                last_read[source] = len(lines)
+    # The value that is stored must not be an output as well: the next run would write into it.
+    given_out = {source for result in results[:num_outputs] for source in owners(result)}
     for position, line in enumerate(lines):
         primitive = line.tensor.primitive
         assert primitive is not None
@@ -223,16 +258,19 @@ def _allow_in_place(
             for later in lines[position:]
             if later.kernel is None and later.tensor.inputs[0] is line.tensor
         }
-        # The value that is stored must not be an output as well: the next run would write into it.
-        given_out = {source for source in owners[:num_outputs] if source is not None}
+        written = _written_inputs(line.tensor)
+        # What the step reads beside them must lie elsewhere, and they apart from each other.
+        read = [source for x in line.tensor.inputs for source in owners(x)]
         line.attributes["in_place"] = all(
             isinstance(x, Argument)
+            and x not in fed
             and isinstance(x.source, Variable)
             and x.source in stores
             and stores[x.source] is items.get(index)
             and last_read[x] == position
+            and read.count(x) == 1
             and items.get(index) not in given_out
-            for index, x in enumerate(_written_inputs(line.tensor))
+            for index, x in enumerate(written)
         )
 
 
@@ -471,6 +509,6 @@ __all__ = [
     "calls_python",
     "constant_array",
     "interpret",
-    "owner",
+    "owners",
     "straighten",
 ]

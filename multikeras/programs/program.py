@@ -15,7 +15,7 @@ from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Va
 from multikeras.programs import storage
 from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.locks import RUNS
-from multikeras.programs.lower import Source, Straight, calls_python, constant_array, interpret, owner, straighten
+from multikeras.programs.lower import Source, Straight, calls_python, constant_array, interpret, owners, straighten
 from multikeras.programs.specialise import Argument, Specialised
 
 #: Array constants above this many bytes are passed as arguments rather than compiled in.
@@ -111,7 +111,8 @@ class Program:
 
     def _donated(self, straight: Straight) -> tuple[int, ...]:
         stored = set(self.stored)
-        return tuple(i for i, a in enumerate(straight.arguments) if a.source in stored)
+        # What is fed belongs to the caller, also in place of a variable.
+        return tuple(i for i, a in enumerate(straight.arguments) if i >= self.num_fed and a.source in stored)
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Runs once on arrays of the backend, inside its scope; returns arrays of the backend."""
@@ -183,13 +184,13 @@ def _large_constants(straight: Straight) -> list[Argument]:
 def _shared(results: Sequence[Tensor]) -> list[int]:
     """Positions of results that may share memory with an argument or with another result."""
     copied = []
-    owners: set[Tensor] = set()
+    taken: set[Tensor] = set()
     for i, result in enumerate(results):
-        source = owner(result)
-        if source is None or source.primitive is None or source in owners:
+        sources = owners(result)
+        if any(source.primitive is None for source in sources) or sources & taken:
             copied.append(i)
         else:
-            owners.add(source)
+            taken |= sources
     return copied
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from multikeras.contract import PRIMITIVES, Backend
 from multikeras.graph import operands, updates
-from multikeras.graph.ops import elementwise, optimizers, shapes
+from multikeras.graph.ops import control, elementwise, optimizers, shapes
 from multikeras.graph.tensor import Placeholder, Tensor, Variable
 from multikeras.programs import Function, storage
 from multikeras.testing.cases.control import adam
@@ -242,3 +242,92 @@ def test_step_works_in_place_where_nobody_looks(tested_backend: Backend) -> None
     watched, _ = program([v], updates=step(v), backend=tested_backend)
     (line,) = [line for line in watched.straight.lines if "in_place" in line.attributes]
     assert line.attributes["in_place"] is False
+
+
+def test_fed_variable_keeps_the_callers_array(tested_backend: Backend) -> None:
+    v = variable()
+    with tested_backend.scope():
+        fed = tested_backend.own(np.full(SHAPE, 5), "float32")
+    function = Function([v], [v * 2], step(v))
+    for _ in range(2):
+        np.testing.assert_array_equal(tested_backend.to_numpy(function.run([fed], tested_backend)[0]), 10)
+        np.testing.assert_array_equal(tested_backend.to_numpy(fed), 5)
+        np.testing.assert_array_equal(storage.read(v), 4)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_branch_that_passes_a_variable_on_is_read_late(taken: bool, tested_backend: Backend) -> None:
+    v, w, flag = variable(1), variable(10), Placeholder((), "bool")
+    (passed,) = control.cond(flag, lambda: [v], lambda: [w])
+    stored = step(v)
+    late = elementwise.exp(passed * 0.0) * passed
+    function = Function([flag], [late], stored)
+    for number in range(3):
+        (found,) = call(function, tested_backend, [taken])
+        np.testing.assert_array_equal(found, 1 - number if taken else 10)
+
+
+def test_loop_that_passes_a_variable_on_is_read_late(tested_backend: Backend) -> None:
+    v, x = variable(1), Placeholder((None, 4), "float32")
+    (first, second), _ = control.scan(lambda i, row, a, b: ([b, b], []), [x], [v * 2.0, v])
+    stored = step(v)
+    late = first * 1.0 + second * 1.0
+    function = Function([x], [late, first], stored)
+    for number in range(3):
+        total, same = call(function, tested_backend, [np.zeros((2, 4))])
+        np.testing.assert_array_equal(total, 2 * (1 - number))
+        np.testing.assert_array_equal(same, 1 - number)
+
+
+def test_loop_that_passes_a_variable_from_state_to_state(tested_backend: Backend) -> None:
+    v, x, w = variable(1), Placeholder((None, 4), "float32"), variable(7)
+    start = [w * 1.0, w * 2.0, w * 3.0]
+    # After three steps the last state is v itself.
+    finals, _ = control.scan(lambda i, row, a, b, c: ([v, a, b], []), [x], start)
+    stored = step(v)
+    function = Function([x], [finals[2] * 1.0, finals[2]], stored)
+    kept = [function.run([np.zeros((3, 4))], tested_backend) for _ in range(3)]
+    for number, arrays in enumerate(kept):
+        for array in arrays:
+            np.testing.assert_array_equal(tested_backend.to_numpy(array), 1 - number)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_state_of_a_loop_that_is_kept(length: int, tested_backend: Backend) -> None:
+    v, x = variable(1), Placeholder((None, 4), "float32")
+    (last,), _ = control.scan(lambda i, row, a: ([a + row], []), [x], [v])
+    function = Function([x], [last], step(v))
+    kept = [function.run([np.zeros((length, 4))], tested_backend)[0] for _ in range(3)]
+    for number, array in enumerate(kept):
+        np.testing.assert_array_equal(tested_backend.to_numpy(array), 1 - number)
+
+
+def test_slope_that_lies_in_a_slot(tested_backend: Backend) -> None:
+    scalars = [operands.scalar(n, "float32") for n in (0.1, 0.9, 0.99, 0.01)]
+    values = [np.full(SHAPE, value, "float32") for value in (1.0, 0.5, 0.25)]
+    p, m, s = [Variable(SHAPE, "float32", value) for value in values]
+    new = optimizers.adam_update(*scalars, p, m, m, s)
+    function = Function([], [], [updates.assign(a, b) for a, b in zip((p, m, s), new, strict=True)])
+    expected: list[Any] = values
+    for _ in range(3):
+        call(function, tested_backend)
+        expected = adam(0.1, 0.9, 0.99, 0.01, expected[0], expected[1], *expected[1:])
+        for a, value in zip((p, m, s), expected, strict=True):
+            np.testing.assert_allclose(storage.read(a), value, 1e-5)
+
+
+def test_results_of_a_branch_share_no_memory(tested_backend: Backend) -> None:
+    x, flag = Placeholder((100,), "float32"), Placeholder((), "bool")
+
+    def same() -> list[Tensor]:
+        y = elementwise.exp(x)
+        return [y, shapes.reshape(y, shape=(100,)), x]
+
+    function = Function([x, flag], control.cond(flag, same, lambda: [x, x, x]))
+    for taken in (True, False):
+        fed = np.zeros(100, "float32")
+        outputs = [tested_backend.to_numpy(a) for a in function.run([fed, taken], tested_backend)]
+        for i, a in enumerate(outputs):
+            assert not np.shares_memory(a, fed)
+            for b in outputs[i + 1 :]:
+                assert not np.shares_memory(a, b)
