@@ -15,7 +15,8 @@ from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Va
 from multikeras.programs import storage
 from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.locks import RUNS
-from multikeras.programs.lower import Source, Straight, calls_python, constant_array, interpret, owners, straighten
+from multikeras.programs.lower import Source, Straight, calls_python, constant_array, interpret, straighten
+from multikeras.programs.memory import owners
 from multikeras.programs.specialise import Argument, Specialised
 
 #: Array constants above this many bytes are passed as arguments rather than compiled in.

@@ -17,7 +17,8 @@ from multikeras.graph.gradients import gradients
 from multikeras.graph.ops import control, elementwise, reductions, shapes
 from multikeras.graph.tensor import Placeholder, Tensor, Variable
 from multikeras.programs import lower
-from multikeras.programs.lower import VIEWS, Source, Straight
+from multikeras.programs.lower import Source, Straight
+from multikeras.programs.memory import VIEWS
 from multikeras.programs.program import Program
 from multikeras.testing import run
 from multikeras.testing.running import program

@@ -150,7 +150,7 @@ def test_needed_kernels_are_all_that_it_has(site: Path, monkeypatch: pytest.Monk
 
 
 def test_docs_tell_which_results_may_be_views() -> None:
-    from multikeras.programs.lower import VIEWS
+    from multikeras.programs.memory import VIEWS
 
     text = DOCS.read_text(encoding="utf-8")
     sentence = text[text.index("The results of `reshape`") :].split(";")[0]
