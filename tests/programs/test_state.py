@@ -202,6 +202,36 @@ def test_eight_readers_and_one_writer(backend: Backend) -> None:
     np.testing.assert_array_equal(storage.read(a), 61)
 
 
+def test_readers_that_never_pause_do_not_keep_a_writer_out(backend_restored: None) -> None:
+    registry.set_backend("numpy")
+    v = variable(0)
+    done = threading.Event()
+
+    def slow(a: np.ndarray) -> list[np.ndarray]:
+        time.sleep(0.01 + 0.02 * np.random.random())
+        return [a]
+
+    (out,) = PRIMITIVES["host_call"](v, function=slow, outputs=(((1,), "float32"),), gradient=None)
+    predict, write = Function([], [out]), Function([], [], [(v, v + 1)])
+    predict([])
+    deadline = time.monotonic() + 20
+
+    def read() -> None:
+        while not done.is_set() and time.monotonic() < deadline:
+            predict([])
+
+    def write_ten_times() -> None:
+        try:
+            for _ in range(10):
+                write([])
+        finally:
+            done.set()
+
+    in_threads(*[read] * 6, write_ten_times)
+    assert time.monotonic() < deadline - 10
+    assert storage.read(v)[0] == 10
+
+
 def test_values_are_read_while_another_thread_trains(backend: Backend) -> None:
     v = Variable((5000,), "float32", np.zeros(5000, "float32"))
     slot = Variable((5000,), "float32", np.zeros(5000, "float32"))
