@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,10 @@ ROOT = Path(__file__).parent.parent
 # Before anything imports multikeras: the tests neither read nor write the keras.json of whoever runs them.
 _home = tempfile.TemporaryDirectory(prefix="multikeras-tests-")
 os.environ["KERAS_HOME"] = _home.name
+
+# A shell that starts a job in the background lets it ignore Ctrl-C, and so would every process started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
