@@ -78,6 +78,8 @@ class Weighted:
                 )
             # The value of a tensor is computed when it is needed first.
             weight: Variable = K.variable(value, dtype=dtype, name=f"{self.name}/{name}")
+            # Files call a weight by this name, whatever the session called it.
+            weight.plain_name = f"{self.name}/{name}"
             weight.trainable = trainable
             weight.constraint = constraints.get(constraint)
             weight.regularizer = regularizers.get(regularizer)

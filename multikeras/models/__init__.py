@@ -6,6 +6,7 @@ from multikeras.models.configuration import model_from_config, model_from_json
 from multikeras.models.model import Model
 from multikeras.models.network import Network, get_source_inputs
 from multikeras.models.sequential import Sequential
+from multikeras.saving import load_model, save_model
 
 __all__ = [
     "Input",
@@ -14,6 +15,8 @@ __all__ = [
     "Sequential",
     "clone_model",
     "get_source_inputs",
+    "load_model",
     "model_from_config",
     "model_from_json",
+    "save_model",
 ]

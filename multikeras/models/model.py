@@ -14,10 +14,11 @@ from multikeras.layers.base import _is_shape
 from multikeras.layers.input_layer import Input
 from multikeras.models.network import Network
 from multikeras.models.summary import print_summary
+from multikeras.saving.saved import Saved
 from multikeras.training.trainer import Trainer
 
 
-class Model(Network, Trainer):
+class Model(Network, Trainer, Saved):
     """Layers between inputs and outputs, with training.
 
     It is made in one of two ways. `Model(inputs, outputs)` is the network between tensors: what

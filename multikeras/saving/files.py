@@ -1,0 +1,130 @@
+"""Saving and loading models: what users call."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from multikeras.saving import hdf5_layout, reader, snapshot, weights
+from multikeras.saving.atomic import replacing
+from multikeras.saving.libraries import h5py as _h5py
+from multikeras.saving.snapshot import Snapshot
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Writes a model to one HDF5 file: architecture, weights, what compile was told, state of the optimizer.
+
+    Args:
+        model: The model.
+        filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+        overwrite: Whether a file that is there is replaced without asking.
+        include_optimizer: Whether the training configuration and the optimizer's state are written.
+
+    Raises:
+        NotImplementedError: If the model has no configuration.
+        FileNotFoundError: If there is no such directory.
+    """
+    # Everything that user code may fail in comes first.
+    taken = snapshot.take(model, include_optimizer)
+    _write(filepath, overwrite, lambda group: hdf5_layout.write(group, taken))
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Writes the weights of a model to an HDF5 file; arguments as of `save_model`."""
+    taken = Snapshot(None, snapshot.weights_of(model))
+    _write(filepath, overwrite, lambda group: hdf5_layout.write_weights(group, taken))
+
+
+def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+    """The model of a file, compiled if it was, ready to go on training as if never interrupted.
+
+    Args:
+        filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+        custom_objects: Classes and functions of one's own, by name.
+        compile: Whether it is compiled as it was.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, no model file, or holds what is not allowed.
+    """
+    with reader.opened(filepath) as root:
+        found = hdf5_layout.read(root)
+        where = root.where
+    return restore(found, where, custom_objects, compile)
+
+
+def load_weights(
+    model: Any, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
+) -> None:
+    """Gives a model the weights of a file; arguments as of `Model.load_weights`."""
+    with reader.opened(filepath) as root:
+        found = Snapshot(None, hdf5_layout.read_weights(root))
+        inside = hdf5_layout.weights_group(root)
+        found.keras_version = inside.text("keras_version") or "1"
+        found.backend = inside.text("backend") or ""
+        where = root.where
+    if by_name:
+        weights.set_by_name(model, found, where, skip_mismatch, reshape)
+    else:
+        weights.set_by_position(model, found, where)
+
+
+def restore(found: Snapshot, where: str, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+    """The model of a snapshot."""
+    from multikeras.layers import deserialize
+
+    model = deserialize(found.architecture, custom_objects)
+    weights.set_by_position(model, found, where)
+    if compile and found.training is not None:
+        _compile(model, found, custom_objects)
+    return model
+
+
+def _compile(model: Any, found: Snapshot, custom_objects: Mapping[str, Any] | None) -> None:
+    from multikeras import optimizers
+    from multikeras.lookup import custom_object_scope
+
+    training = found.training
+    assert training is not None
+    with custom_object_scope(custom_objects):
+        optimizer = optimizers.deserialize(training["optimizer_config"])
+        model.compile(
+            optimizer=optimizer,
+            loss=training.get("loss"),
+            metrics=training.get("metrics"),
+            loss_weights=training.get("loss_weights"),
+            sample_weight_mode=training.get("sample_weight_mode"),
+            weighted_metrics=training.get("weighted_metrics"),
+        )
+    if found.optimizer and model.inputs:
+        weights.set_optimizer(model, found.optimizer)
+
+
+def _write(target: Any, overwrite: bool, write: Any) -> None:
+    h5py = _h5py()
+    if isinstance(target, h5py.Group):
+        write(target)
+        return
+    if not isinstance(target, (str, os.PathLike)):
+        # A finished file in one piece, so that a failure leaves what was there.
+        memory = io.BytesIO()
+        with h5py.File(memory, "w") as file:
+            write(file)
+        target.write(memory.getvalue())
+        return
+    if not overwrite and os.path.exists(target) and not _confirmed(target):
+        return
+    with replacing(Path(target)) as draft, h5py.File(draft, "w") as file:
+        write(file)
+
+
+def _confirmed(path: Any) -> bool:
+    """Whether the user says that a file may be replaced."""
+    while True:
+        answer = input(f"{os.fspath(path)} exists. Overwrite it? [y/n] ").strip().lower()
+        if answer in ("y", "n"):
+            return answer == "y"
+        print("Please answer y or n.")

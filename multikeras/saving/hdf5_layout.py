@@ -1,0 +1,138 @@
+"""Keras's layout of HDF5 files: which group and attribute holds what.
+
+The layout is that of Keras 2: `model_config` and `training_config` as JSON attributes, a group for the
+weights of each layer under `model_weights`, and the state of the optimizer under `optimizer_weights`. A
+file of weights alone has the groups of the layers at its root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from multikeras.saving.reader import CorruptFileError, Group
+from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
+
+# An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.
+_HEADER = 64_512
+
+
+def write(group: Any, snapshot: Snapshot) -> None:
+    """Writes a model into an open group of h5py.
+
+    Args:
+        group: The group; it should be empty.
+        snapshot: The model.
+    """
+    if snapshot.architecture is None:
+        write_weights(group, snapshot)
+        return
+    _stamp(group, snapshot)
+    group.attrs["model_config"] = to_json(snapshot.architecture).encode("utf-8")
+    write_weights(group.create_group("model_weights"), snapshot)
+    if snapshot.training is not None:
+        group.attrs["training_config"] = to_json(snapshot.training).encode("utf-8")
+        if snapshot.optimizer:
+            made = group.create_group("optimizer_weights")
+            _write_names(made, "weight_names", [name for name, _ in snapshot.optimizer])
+            for name, value in snapshot.optimizer:
+                _write_array(made, name, value)
+
+
+def write_weights(group: Any, snapshot: Snapshot) -> None:
+    """Writes the weights alone."""
+    _stamp(group, snapshot)
+    _write_names(group, "layer_names", [layer.name for layer in snapshot.layers])
+    for layer in snapshot.layers:
+        made = group.create_group(layer.name)
+        _write_names(made, "weight_names", [name for name, _ in layer.weights])
+        for name, value in layer.weights:
+            _write_array(made, name, value)
+
+
+def _stamp(group: Any, snapshot: Snapshot) -> None:
+    group.attrs["keras_version"] = snapshot.keras_version.encode("utf-8")
+    group.attrs["backend"] = snapshot.backend.encode("utf-8")
+
+
+def _write_array(group: Any, name: str, value: np.ndarray) -> None:
+    # An axis of length 0 cannot be stored contiguously; h5py does the right thing for both.
+    group.create_dataset(name, data=value)
+
+
+def _write_names(group: Any, name: str, texts: Sequence[str]) -> None:
+    """Writes a list of texts as an attribute, cut into several where it would not fit."""
+    encoded = [text.encode("utf-8") for text in texts]
+    longest = max((len(text) for text in encoded), default=0)
+    if longest > _HEADER:
+        raise ValueError(f"The name {texts[0][:40]!r}… is {longest} bytes long; a file holds names up to {_HEADER}.")
+    per_piece = max(1, _HEADER // max(1, longest))
+    if len(encoded) <= per_piece:
+        group.attrs[name] = np.array(encoded, dtype=f"S{max(1, longest)}")
+        return
+    for number, start in enumerate(range(0, len(encoded), per_piece)):
+        group.attrs[f"{name}{number}"] = np.array(encoded[start : start + per_piece], dtype=f"S{longest}")
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def read(root: Group) -> Snapshot:
+    """The model of a file.
+
+    Raises:
+        CorruptFileError: If it is not a model file.
+    """
+    architecture = root.json("model_config")
+    if not isinstance(architecture, Mapping):
+        what = (
+            "only weights: make the model and call load_weights" if "layer_names" in _attributes(root) else "no model"
+        )
+        raise CorruptFileError(f"{root.where} holds {what} (there is no attribute 'model_config').")
+    training = root.json("training_config")
+    optimizer = _read_optimizer(root) if "optimizer_weights" in root else None
+    weights = root.group("model_weights")
+    return Snapshot(
+        architecture=dict(architecture),
+        layers=read_weights(weights),
+        training=training,
+        optimizer=optimizer,
+        keras_version=weights.text("keras_version") or root.text("keras_version") or "1",
+        backend=weights.text("backend") or root.text("backend") or "",
+    )
+
+
+def read_weights(root: Group) -> list[LayerWeights]:
+    """The weights of a file, of weights alone or of a whole model.
+
+    Raises:
+        CorruptFileError: If there are none.
+    """
+    names = root.texts("layer_names")
+    if names is None:
+        if "model_weights" in root:
+            return read_weights(root.group("model_weights"))
+        raise CorruptFileError(f"{root.where} holds no weights (there is no attribute 'layer_names').")
+    return [_read_layer(root, name) for name in names]
+
+
+def weights_group(root: Group) -> Group:
+    """The group whose members are layers."""
+    return root if "model_weights" not in root else root.group("model_weights")
+
+
+def _read_layer(root: Group, name: str) -> LayerWeights:
+    group = root.group(name)
+    names = group.texts("weight_names") or []
+    return LayerWeights(name, [(each, group.array(each)) for each in names])
+
+
+def _read_optimizer(root: Group) -> list[tuple[str, np.ndarray]]:
+    group = root.group("optimizer_weights")
+    return [(name, group.array(name)) for name in group.texts("weight_names") or []]
+
+
+def _attributes(root: Group) -> list[str]:
+    return ["layer_names"] if root.texts("layer_names") is not None else []

@@ -1,0 +1,33 @@
+"""Every limit that reading a file keeps to, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a model file may make this process do.
+
+    Attributes:
+        array_bytes: Largest array, in bytes in memory.
+        total_bytes: All arrays of one file together, in bytes in memory.
+        expansion: How many times larger than its stored bytes a compressed array or member may be.
+        text_bytes: Largest text: a configuration, a list of names.
+        names: Most members of a group, most names in a list.
+        depth: Deepest nesting of groups, and of a configuration.
+        layers: Most layers of a model, those of nested models counted.
+        members: Most members of a zip archive.
+    """
+
+    array_bytes: int = 64 << 30
+    total_bytes: int = 256 << 30
+    expansion: int = 2_000
+    text_bytes: int = 256 << 20
+    names: int = 1_000_000
+    depth: int = 100
+    layers: int = 100_000
+    members: int = 100_000
+
+
+LIMITS = Limits()

@@ -1,0 +1,51 @@
+"""The part of a model that writes and reads files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Saved:
+    """Gives a model `save`, `save_weights` and `load_weights`."""
+
+    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+        """Writes the model to one file, for `models.load_model`.
+
+        Args:
+            filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+            overwrite: Whether a file that is there is replaced without asking.
+            include_optimizer: Whether the training configuration and the optimizer's state are written.
+        """
+        from multikeras.saving import save_model
+
+        save_model(self, filepath, overwrite, include_optimizer)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Writes the weights alone.
+
+        Args:
+            filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+            overwrite: Whether a file that is there is replaced without asking.
+        """
+        from multikeras.saving import save_weights
+
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(
+        self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
+    ) -> None:
+        """Takes the weights from a file.
+
+        Args:
+            filepath: What `save` or `save_weights` wrote.
+            by_name: Give layers the weights that the file holds under their name, and leave the others; otherwise
+                layer for layer, in order.
+            skip_mismatch: With `by_name`, leave layers whose weights differ as they are, with a warning.
+            reshape: With `by_name`, bring arrays of as many numbers into shape.
+
+        Raises:
+            ValueError: If the file does not fit. The model is then as it was.
+        """
+        from multikeras.saving import load_weights
+
+        load_weights(self, filepath, by_name, skip_mismatch, reshape)

@@ -1,0 +1,143 @@
+"""What a model file holds, apart from any format: configuration, weights, training, optimizer.
+
+Formats turn a `Snapshot` into a file and back; only this module and `weights` touch models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from multikeras import backend as K
+from multikeras.saving.plain import plain
+
+#: The version of Keras whose file format is written.
+KERAS_VERSION = "2.3.1"
+
+
+@dataclass
+class LayerWeights:
+    """The weights of one layer.
+
+    Attributes:
+        name: Name of the layer.
+        weights: Names and values, in the layer's order.
+    """
+
+    name: str
+    weights: list[tuple[str, np.ndarray]]
+
+
+@dataclass
+class Snapshot:
+    """A model at one moment.
+
+    Attributes:
+        architecture: `{'class_name': …, 'config': …}`; None in a file of weights alone.
+        layers: Weights by layer, in the model's order.
+        training: What compile was told, as plain data; None if the model was not compiled.
+        optimizer: Names and values of the optimizer's state; None if it was left out.
+        keras_version: Version of the Keras that wrote it.
+        backend: Backend that it was written under.
+    """
+
+    architecture: dict[str, Any] | None
+    layers: list[LayerWeights]
+    training: dict[str, Any] | None = None
+    optimizer: list[tuple[str, np.ndarray]] | None = None
+    keras_version: str = KERAS_VERSION
+    backend: str = field(default_factory=K.backend)
+
+
+def architecture_of(model: Any) -> dict[str, Any]:
+    """Class and configuration of a model as plain data."""
+    return plain({"class_name": type(model).__name__, "config": model.get_config()}, f"model {model.name!r}")
+
+
+def take(model: Any, include_optimizer: bool = True) -> Snapshot:
+    """A model as it is now.
+
+    Raises:
+        NotImplementedError: If it has no configuration (a subclass with a `call` of its own).
+        ValueError: If it has no weights yet.
+    """
+    training = training_of(model) if include_optimizer else None
+    return Snapshot(
+        architecture=architecture_of(model),
+        layers=weights_of(model),
+        training=training,
+        optimizer=optimizer_of(model) if training is not None else None,
+    )
+
+
+def weights_of(model: Any) -> list[LayerWeights]:
+    """The weights of every layer of a model, read in one go."""
+    variables = [layer.weights for layer in model.layers]
+    values = iter(K.batch_get_value([v for group in variables for v in group]))
+    return [
+        LayerWeights(layer.name, list(zip(names_in(layer.name, group), values, strict=False)))
+        for layer, group in zip(model.layers, variables, strict=True)
+    ]
+
+
+def names_in(layer: str, variables: Sequence[Any]) -> list[str]:
+    """Names for the weights of a layer, unique among them, and the same in every session."""
+    taken: set[str] = set()
+    names = []
+    for variable in variables:
+        first = name = variable.__dict__.get("plain_name") or variable.name or f"{layer}/weight"
+        number = 0
+        while name in taken:
+            number += 1
+            name = f"{first}_{number}"
+        taken.add(name)
+        names.append(f"{name}:0")
+    return names
+
+
+def training_of(model: Any) -> dict[str, Any] | None:
+    """What compile was told, as plain data; None if the model was not compiled."""
+    compiled = getattr(model, "_compiled", None)
+    if compiled is None:
+        return None
+    from multikeras import losses, metrics, optimizers
+
+    loss, given_metrics, loss_weights, mode, weighted = compiled.arguments[:5]
+    return plain(
+        {
+            "optimizer_config": optimizers.serialize(compiled.optimizer),
+            "loss": _each(loss, losses.serialize),
+            "metrics": _each(given_metrics, metrics.serialize),
+            "weighted_metrics": _each(weighted, metrics.serialize),
+            "sample_weight_mode": mode,
+            "loss_weights": loss_weights,
+        },
+        f"the training configuration of model {model.name!r}",
+    )
+
+
+def _each(value: Any, serialize: Any) -> Any:
+    """Losses or metrics in any nesting of lists and dictionaries, each as plain data."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return {name: _each(entry, serialize) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_each(entry, serialize) for entry in value]
+    return serialize(value)
+
+
+def optimizer_of(model: Any) -> list[tuple[str, np.ndarray]]:
+    """Names and values of the state of a model's optimizer; empty before its first step."""
+    weights = list(getattr(model.optimizer, "weights", []))
+    names = names_in("optimizer", weights)
+    return list(zip(names, K.batch_get_value(weights), strict=True))
+
+
+def to_json(content: Any) -> str:
+    """Plain data as JSON."""
+    return json.dumps(content)
