@@ -88,7 +88,9 @@ def read(root: Group) -> Snapshot:
     architecture = root.json("model_config")
     if not isinstance(architecture, Mapping):
         what = (
-            "only weights: make the model and call load_weights" if "layer_names" in _attributes(root) else "no model"
+            "only weights: make the model and call load_weights"
+            if root.texts("layer_names") is not None
+            else "no model"
         )
         raise CorruptFileError(f"{root.where} holds {what} (there is no attribute 'model_config').")
     training = root.json("training_config")
@@ -132,7 +134,3 @@ def _read_layer(root: Group, name: str) -> LayerWeights:
 def _read_optimizer(root: Group) -> list[tuple[str, np.ndarray]]:
     group = root.group("optimizer_weights")
     return [(name, group.array(name)) for name in group.texts("weight_names") or []]
-
-
-def _attributes(root: Group) -> list[str]:
-    return ["layer_names"] if root.texts("layer_names") is not None else []

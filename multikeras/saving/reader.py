@@ -231,7 +231,7 @@ class Group:
         return _decoded(value, f"{self.where}: the attribute {name!r}")
 
     def texts(self, name: str) -> list[str] | None:
-        """An attribute that is a list of texts, also where it was cut into `name0`, `name1` …; None if it is not there."""
+        """An attribute that is a list of texts, also cut into `name0`, `name1` …; None if it is not there."""
         value = self._attribute(name)
         if value is not None:
             pieces = [value]

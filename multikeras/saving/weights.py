@@ -71,8 +71,8 @@ def _matched(
     variables = layer.weights
     if len(variables) != len(arrays):
         raise ValueError(
-            f"Layer {layer.name!r} has {len(variables)} weights ({_shapes(variables)}), and {where} holds {len(arrays)} "
-            f"for layer {source.name!r} ({_shapes(arrays)})."
+            f"Layer {layer.name!r} has {len(variables)} weights ({_shapes(variables)}), and {where} holds "
+            f"{len(arrays)} for layer {source.name!r} ({_shapes(arrays)})."
         )
     pairs = []
     for variable, array in zip(variables, arrays, strict=True):
