@@ -3,6 +3,7 @@
 # make lint    style, types, and who may import whom
 # make clean   removes .venv and what the others wrote
 #
+# WORKERS=1    runs the tests in one process; PYTEST="-k name -x" goes to pytest
 # PYTHON=... names the interpreter (3.11 or newer) that .venv is made with.
 
 VENV := .venv
@@ -20,10 +21,13 @@ TEST := $(VENV)/.test-is-there
 LINT := $(VENV)/.lint-is-there
 PLOT := $(VENV)/.plot-is-there
 
+# Each of them loads every backend's library, some 1 GB.
+WORKERS ?= $(shell "$(PYTHON)" -c 'import os; print(min(4, os.cpu_count() or 1))')
+
 .PHONY: test demo lint style types imports clean
 
 test: $(BACKENDS) $(TEST)
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(PYTEST)
 
 demo: $(BACKENDS) $(PLOT)
 	$(BIN)/multikeras bench --plot demo.png --json demo.json

@@ -22,6 +22,10 @@ os.environ["KERAS_HOME"] = _home.name
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Where tests run in several processes, each keeps to one core. NumPy reads this when it is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
