@@ -12,6 +12,7 @@ from multikeras.saving import hdf5_layout, reader, snapshot, weights
 from multikeras.saving.atomic import replacing
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
+from multikeras.saving.streams import set_streams
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
@@ -101,6 +102,7 @@ def _compile(model: Any, found: Snapshot, custom_objects: Mapping[str, Any] | No
         )
     if found.optimizer and model.inputs:
         weights.set_optimizer(model, found.optimizer)
+    set_streams(model, found.streams)
 
 
 def _write(target: Any, overwrite: bool, write: Any) -> None:

@@ -34,6 +34,8 @@ def write(group: Any, snapshot: Snapshot) -> None:
     write_weights(group.create_group("model_weights"), snapshot)
     if snapshot.training is not None:
         group.attrs["training_config"] = to_json(snapshot.training).encode("utf-8")
+        if snapshot.streams:
+            group.attrs["multikeras_random_streams"] = to_json(snapshot.streams).encode("utf-8")
         if snapshot.optimizer:
             made = group.create_group("optimizer_weights")
             _write_names(made, "weight_names", [name for name, _ in snapshot.optimizer])
@@ -101,6 +103,7 @@ def read(root: Group) -> Snapshot:
         layers=read_weights(weights),
         training=training,
         optimizer=optimizer,
+        streams=root.json("multikeras_random_streams"),
         keras_version=weights.text("keras_version") or root.text("keras_version") or "1",
         backend=weights.text("backend") or root.text("backend") or "",
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras.saving.plain import plain
+from multikeras.saving.streams import Streams, streams_of
 
 #: The version of Keras whose file format is written.
 KERAS_VERSION = "2.3.1"
@@ -41,6 +42,7 @@ class Snapshot:
         layers: Weights by layer, in the model's order.
         training: What compile was told, as plain data; None if the model was not compiled.
         optimizer: Names and values of the optimizer's state; None if it was left out.
+        streams: Where the random nodes of the model stand; None if it was left out.
         keras_version: Version of the Keras that wrote it.
         backend: Backend that it was written under.
     """
@@ -49,6 +51,7 @@ class Snapshot:
     layers: list[LayerWeights]
     training: dict[str, Any] | None = None
     optimizer: list[tuple[str, np.ndarray]] | None = None
+    streams: Streams | None = None
     keras_version: str = KERAS_VERSION
     backend: str = field(default_factory=K.backend)
 
@@ -71,6 +74,7 @@ def take(model: Any, include_optimizer: bool = True) -> Snapshot:
         layers=weights_of(model),
         training=training,
         optimizer=optimizer_of(model) if training is not None else None,
+        streams=streams_of(model) if training is not None and model.inputs else None,
     )
 
 

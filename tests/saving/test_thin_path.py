@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multikeras.layers import BatchNormalization, Dense
+from multikeras.layers import BatchNormalization, Dense, Dropout
 from multikeras.models import Model, Sequential, load_model
 from multikeras.saving import CorruptFileError
 
@@ -16,7 +16,7 @@ X, Y = RNG.rand(40, 4).astype("float32"), RNG.rand(40, 2).astype("float32")
 
 
 def trained() -> Model:
-    model = Sequential([Dense(8, activation="relu", input_shape=(4,)), BatchNormalization(), Dense(2)])
+    model = Sequential([Dense(8, activation="relu", input_shape=(4,)), BatchNormalization(), Dropout(0.3), Dense(2)])
     model.compile("adam", "mse", metrics=["mae"])
     model.fit(X, Y, epochs=1, verbose=0)
     return model
