@@ -38,8 +38,10 @@ _MODULES = frozenset(
         "models",
         "objectives",
         "optimizers",
+        "preprocessing",
         "programs",
         "regularizers",
+        "saving",
         "testing",
         "utils",
     }
