@@ -197,6 +197,9 @@ def binary(name: str, x: Any, y: Any) -> tensors.Tensor:
     """A primitive of two operands, which are matched first."""
     if not (isinstance(x, tensors.Tensor) and isinstance(y, tensors.Tensor) and x.dtype == y.dtype):
         x, y = match(x, y)
+    if x.dtype == "bool":
+        # As in NumPy: a sum of booleans is "or", a product "and".
+        name = {"add": "logical_or", "multiply": "logical_and"}.get(name, name)
     made: tensors.Tensor = PRIMITIVES[name](x, y)
     return made
 

@@ -13,6 +13,7 @@ from multikeras.graph.ops.rules import (
     first_dtype,
     first_shape,
     float_dtype,
+    number_dtype,
     same_dtype,
     shape_of,
     where,
@@ -42,7 +43,7 @@ def swap_last(x: Tensor) -> Tensor:
 matmul: Primitive = primitive(
     "matmul",
     shape=_matmul_shape,
-    dtype=same_dtype,
+    dtype=number_dtype,
     gradient=lambda g, out, x, y: (matmul(g, swap_last(y)), matmul(swap_last(x), g)),
     broadcasts=True,
     doc="Matrix product over the last two axes; the axes before them broadcast.",

@@ -13,6 +13,7 @@ from multikeras.graph.ops.rules import (
     first_dtype,
     first_shape,
     float_dtype,
+    number_dtype,
     same_dtype,
     where,
     zeros_like,
@@ -26,7 +27,7 @@ def _unary(name: str, doc: str, gradient: Rule | None, dtype: Rule = float_dtype
     return primitive(name, shape=first_shape, dtype=dtype, gradient=gradient, doc=doc, elementwise=True)
 
 
-def _binary(name: str, doc: str, gradient: Rule | None, dtype: Rule = same_dtype) -> Primitive:
+def _binary(name: str, doc: str, gradient: Rule | None, dtype: Rule = number_dtype) -> Primitive:
     return primitive(name, shape=broadcast, dtype=dtype, gradient=gradient, doc=doc, elementwise=True, broadcasts=True)
 
 
@@ -44,11 +45,11 @@ def _booleans(*inputs: Tensor, **attributes: Any) -> str:
 
 
 identity: Primitive = _unary("identity", "The same value, as a new tensor.", lambda g, out, x: (g,), first_dtype)
-negative: Primitive = _unary("negative", "-x.", lambda g, out, x: (-g,), first_dtype)
+negative: Primitive = _unary("negative", "-x.", lambda g, out, x: (-g,), number_dtype)
 abs_: Primitive = _unary(
-    "abs", "Absolute value; the gradient at 0 is 0.", lambda g, out, x: (g * sign(x),), first_dtype
+    "abs", "Absolute value; the gradient at 0 is 0.", lambda g, out, x: (g * sign(x),), number_dtype
 )
-sign: Primitive = _unary("sign", "-1, 0 or 1; constant almost everywhere.", None, first_dtype)
+sign: Primitive = _unary("sign", "-1, 0 or 1; constant almost everywhere.", None, number_dtype)
 floor: Primitive = _unary("floor", "Largest integer not above; constant almost everywhere.", None)
 ceil: Primitive = _unary("ceil", "Smallest integer not below; constant almost everywhere.", None)
 round_: Primitive = _unary("round", "Nearest integer, halves to even; constant almost everywhere.", None)
@@ -63,7 +64,7 @@ tan: Primitive = _unary("tan", "Tangent of an angle in radians.", lambda g, out,
 tanh: Primitive = _unary("tanh", "Hyperbolic tangent.", lambda g, out, x: (g * (1 - out * out),))
 sigmoid: Primitive = _unary("sigmoid", "1 / (1 + exp(-x)), for any x.", lambda g, out, x: (g * (out * (1 - out)),))
 relu: Primitive = _unary(
-    "relu", "max(x, 0); the gradient at 0 is 0.", lambda g, out, x: (relu_gradient(g, out),), same_dtype
+    "relu", "max(x, 0); the gradient at 0 is 0.", lambda g, out, x: (relu_gradient(g, out),), number_dtype
 )
 relu_gradient: Primitive = primitive(
     "relu_gradient",
@@ -119,10 +120,10 @@ def _extremum_gradient(larger: str) -> Rule:
 
 
 maximum: Primitive = _binary(
-    "maximum", "The larger of two; equal ones share the gradient.", _extremum_gradient("greater")
+    "maximum", "The larger of two; equal ones share the gradient.", _extremum_gradient("greater"), same_dtype
 )
 minimum: Primitive = _binary(
-    "minimum", "The smaller of two; equal ones share the gradient.", _extremum_gradient("less")
+    "minimum", "The smaller of two; equal ones share the gradient.", _extremum_gradient("less"), same_dtype
 )
 
 equal: Primitive = _binary("equal", "x == y.", None, comparison_dtype)

@@ -67,6 +67,14 @@ def same_dtype(*inputs: Tensor, **attributes: Any) -> str:
     return dtype
 
 
+def number_dtype(*inputs: Tensor, **attributes: Any) -> str:
+    """Type rule of arithmetic: inputs of one type, which is the result's and is not bool."""
+    dtype = same_dtype(*inputs)
+    if dtype == "bool":
+        raise ValueError("Arithmetic takes numbers, received booleans. K.cast(x, 'int32') makes them 0 and 1.")
+    return dtype
+
+
 def comparison_dtype(*inputs: Tensor, **attributes: Any) -> str:
     """Type rule of comparisons: inputs of one type, a bool result."""
     same_dtype(*inputs)
