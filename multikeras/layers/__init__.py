@@ -46,6 +46,18 @@ from multikeras.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from multikeras.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    CuDNNGRU,
+    CuDNNLSTM,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from multikeras.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from multikeras.layers.resizing import UpSampling2D, ZeroPadding2D
 
@@ -62,15 +74,19 @@ _LAYERS: tuple[type[Layer], ...] = (
     Conv1D,
     Conv2D,
     Conv3D,
+    CuDNNGRU,
+    CuDNNLSTM,
     Dense,
     Dropout,
     Embedding,
     Flatten,
+    GRU,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
     InputLayer,
+    LSTM,
     Lambda,
     Masking,
     MaxPooling1D,
@@ -80,14 +96,18 @@ _LAYERS: tuple[type[Layer], ...] = (
     Minimum,
     Multiply,
     Permute,
+    RNN,
     RepeatVector,
     Reshape,
+    SimpleRNN,
     SpatialDropout1D,
     Subtract,
     UpSampling2D,
     ZeroPadding2D,
 )
-_KNOWN: dict[str, Any] = {layer.__name__: layer for layer in _LAYERS}
+#: What recurrent layers are made of.
+_CELLS: tuple[type[Layer], ...] = (GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells)
+_KNOWN: dict[str, Any] = {layer.__name__: layer for layer in (*_LAYERS, *_CELLS)}
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -109,6 +129,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -121,10 +144,13 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Conv3D",
+    "CuDNNGRU",
+    "CuDNNLSTM",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
@@ -132,6 +158,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "Masking",
@@ -144,7 +171,10 @@ __all__ = [
     "Permute",
     "RepeatVector",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "SpatialDropout1D",
+    "StackedRNNCells",
     "Subtract",
     "UpSampling2D",
     "ZeroPadding2D",

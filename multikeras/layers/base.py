@@ -170,7 +170,7 @@ class Layer(Weighted, Effects, Nodes):
         tensors, single = calls.as_tensors(self.name, inputs)
         if not self.built:
             self._build_for(tensors, single)
-        check_inputs(self.name, self.input_spec, tensors)
+        check_inputs(self.name, self._input_specs(len(tensors)), tensors)
         record = CallRecord(self, tensors, single, arguments)
         record.input_masks = [calls.mask_of(t) for t in tensors]
         record.settled = self._is_settled()
@@ -196,7 +196,7 @@ class Layer(Weighted, Effects, Nodes):
         return outputs[0] if single_output else outputs
 
     def _build_for(self, tensors: Sequence[Tensor], single: bool) -> None:
-        check_inputs(self.name, self.input_spec, tensors)
+        check_inputs(self.name, self._input_specs(len(tensors)), tensors)
         self._check_known()
         shapes = [t.shape for t in tensors]
         before = context.layer
@@ -210,6 +210,10 @@ class Layer(Weighted, Effects, Nodes):
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
+
+    def _input_specs(self, count: int) -> Any:
+        """The demands on this number of inputs."""
+        return self.input_spec
 
     def _is_settled(self) -> bool:
         """Whether the layers inside are known, because it is a model that was called before."""

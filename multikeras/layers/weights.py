@@ -77,9 +77,9 @@ class Weighted:
                     f"expected {shape}."
                 )
             # The value of a tensor is computed when it is needed first.
-            weight: Variable = K.variable(value, dtype=dtype, name=f"{self.name}/{name}")
+            weight: Variable = K.variable(value, dtype=dtype, name=f"{self._weights_name}/{name}")
             # Files call a weight by this name, whatever the session called it.
-            weight.plain_name = f"{self.name}/{name}"
+            weight.plain_name = f"{self._weights_name}/{name}"
             weight.trainable = trainable
             weight.constraint = constraints.get(constraint)
             weight.regularizer = regularizers.get(regularizer)
@@ -87,6 +87,15 @@ class Weighted:
                 self._weight_losses.append(LossTerm(weight.regularizer(weight), regularizer=True))
         self._track(weight)
         return weight
+
+    def _name_weights(self, prefix: str) -> None:
+        """Lets the weights made from now on be called `prefix/…`, since Keras calls some after a layer around."""
+        self.__dict__["_prefix_of_weights"] = prefix
+
+    @property
+    def _weights_name(self) -> str:
+        """What the names of the weights begin with."""
+        return self.__dict__.get("_prefix_of_weights") or self.name
 
     def _checked_shape(self, name: str, shape: Any) -> tuple[int, ...]:
         listed = tuple(shape) if isinstance(shape, (list, tuple, np.ndarray)) else (shape,)

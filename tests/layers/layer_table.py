@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from multikeras import backend as K
 from multikeras import layers
+from tests.layers.recurrent import references
 
 
 @dataclass
@@ -226,6 +227,39 @@ CASES: list[Case] = [
         lambda: layers.BatchNormalization(axis=1, scale=False),
         [(3, 4, 5)],
         lambda x, b, m, v: (x - m[:, None]) / (v[:, None] + 1e-3).sqrt() + b[:, None],
+    ),
+    Case(
+        "rnn of cells",
+        lambda: layers.RNN(layers.SimpleRNNCell(4)),
+        [(2, 5, 3)],
+        references.loop(references.simple, [4]),
+    ),
+    Case("simple rnn", lambda: layers.SimpleRNN(4), [(2, 5, 3)], references.loop(references.simple, [4])),
+    Case("lstm", lambda: layers.LSTM(4), [(2, 5, 3)], references.loop(references.lstm_with(), [4, 4])),
+    Case(
+        "lstm of sequences, backwards",
+        lambda: layers.LSTM(4, return_sequences=True, go_backwards=True, implementation=1),
+        [(2, 5, 3)],
+        references.loop(references.lstm_with(), [4, 4], sequences=True, backwards=True),
+    ),
+    Case("gru", lambda: layers.GRU(4), [(2, 5, 3)], references.loop(references.gru_with(), [4])),
+    Case(
+        "gru, reset after",
+        lambda: layers.GRU(4, reset_after=True, recurrent_activation="sigmoid", return_sequences=True),
+        [(2, 5, 3)],
+        references.loop(references.gru_with(torch.sigmoid, reset_after=True), [4], sequences=True),
+    ),
+    Case(
+        "cudnn lstm",
+        lambda: layers.CuDNNLSTM(4),
+        [(2, 5, 3)],
+        references.loop(references.lstm_with(torch.sigmoid), [4, 4]),
+    ),
+    Case(
+        "cudnn gru",
+        lambda: layers.CuDNNGRU(4),
+        [(2, 5, 3)],
+        references.loop(references.gru_with(torch.sigmoid, reset_after=True), [4]),
     ),
     Case("add", layers.Add, [(2, 3), (2, 3), (2, 3)], lambda x, y, z: x + y + z),
     Case("add, broadcast", layers.Add, [(2, 4, 3), (2, 3)], lambda x, y: x + y[:, None]),
