@@ -2,6 +2,7 @@
 
 from multikeras.utils import data_utils, generic_utils, np_utils
 from multikeras.utils.data_utils import Sequence
+from multikeras.utils.downloads import get_file
 from multikeras.utils.generic_utils import (
     CustomObjectScope,
     Progbar,
@@ -22,6 +23,7 @@ __all__ = [
     "deserialize_keras_object",
     "generic_utils",
     "get_custom_objects",
+    "get_file",
     "normalize",
     "np_utils",
     "serialize_keras_object",

@@ -1,0 +1,216 @@
+"""`get_file`: files fetched once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from multikeras import config
+from multikeras.saving.atomic import replacing
+from multikeras.utils.progress import Progbar
+
+__all__ = ["get_file", "validate_file"]
+
+_PIECE = 1 << 18
+_TIMEOUT = 60.0
+_HASH_LENGTHS = {32: "md5", 64: "sha256"}
+_NAMES = {"md5": "md5", "sha256": "sha256"}
+
+
+def get_file(
+    fname: str | os.PathLike[str],
+    origin: str,
+    untar: bool = False,
+    md5_hash: str | None = None,
+    cache_subdir: str = "datasets",
+    file_hash: str | None = None,
+    hash_algorithm: str = "auto",
+    extract: bool = False,
+    archive_format: Any = "auto",
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> str:
+    """Fetches a file, unless it is there.
+
+    The file appears under its name only when it is whole and its hash is right.
+
+    Args:
+        fname: Its name in the cache, or an absolute path.
+        origin: The URL; any scheme that `urllib` opens.
+        untar: The file is a tar archive, `fname` the directory that unpacking gives.
+        md5_hash: Its MD5 hash; `file_hash` is the newer name.
+        cache_subdir: Directory in the cache.
+        file_hash: Its MD5 or SHA-256 hash in hexadecimal digits. A file that is there and has another is fetched anew.
+        hash_algorithm: `'md5'`, `'sha256'`, or `'auto'`, which goes by the length.
+        extract: Unpack it beside itself, if it is an archive.
+        archive_format: `'auto'` (both), `'tar'`, `'zip'`, a list of these, or None for no archive.
+        cache_dir: The cache; the directory of keras.json if None.
+
+    Returns:
+        Path of the file, or of the directory with `untar`.
+
+    Raises:
+        OSError: If it cannot be fetched; the message names the URL and the reason.
+        ValueError: If its hash is another, or the archive holds names or links that lead out of its directory.
+    """
+    file_hash = file_hash or md5_hash
+    expected = None if file_hash is None else (file_hash.lower(), _algorithm(file_hash, hash_algorithm))
+    directory = Path(cache_dir if cache_dir is not None else config.home()) / cache_subdir
+    wanted = directory / os.path.expanduser(fname)
+    path = wanted.with_name(wanted.name + ".tar.gz") if untar else wanted
+    if untar and wanted.is_dir() and not path.exists():
+        return str(wanted)
+    if path.exists() and expected is not None and _hash(path, expected[1]) != expected[0]:
+        print(f"{path} is not the file that is wanted (its {expected[1]} is another): fetching it again.")
+        _fetch(origin, path, expected)
+    elif not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(origin, path, expected)
+    if untar:
+        if not wanted.exists():
+            _unpack(path, wanted.parent, ("tar",))
+    elif extract:
+        _unpack(path, path.parent, _formats(archive_format))
+    return str(wanted)
+
+
+def validate_file(
+    fpath: str | os.PathLike[str], file_hash: str, algorithm: str = "auto", chunk_size: int = _PIECE
+) -> bool:
+    """Whether a file has an MD5 or SHA-256 hash, given in hexadecimal digits."""
+    return _hash(Path(fpath), _algorithm(file_hash, algorithm), chunk_size) == file_hash.lower()
+
+
+# -- fetching -----------------------------------------------------------------------------------
+
+
+def _fetch(origin: str, path: Path, expected: tuple[str, str] | None) -> None:
+    print(f"Downloading {origin}", file=sys.stderr)
+    with replacing(path) as draft:
+        found = hashlib.new(expected[1], usedforsecurity=False) if expected is not None else None
+        try:
+            with urllib.request.urlopen(origin, timeout=_TIMEOUT) as response, open(draft, "wb") as file:
+                for piece in _pieces(response, origin):
+                    file.write(piece)
+                    if found is not None:
+                        found.update(piece)
+        except urllib.error.URLError as error:
+            raise OSError(f"{origin} cannot be fetched: {error}") from error
+        if found is not None and expected is not None and found.hexdigest() != expected[0]:
+            raise ValueError(
+                f"What came from {origin} is not the file that is wanted: its {expected[1]} is {found.hexdigest()}, "
+                f"expected {expected[0]}. Nothing was kept."
+            )
+
+
+def _pieces(response: Any, origin: str) -> Iterator[bytes]:
+    declared = response.headers.get("Content-Length")
+    size = int(declared) if declared is not None and declared.isdigit() else None
+    bar = Progbar(size, verbose=int(sys.stderr.isatty()))
+    seen = 0
+    while piece := response.read(_PIECE):
+        seen += len(piece)
+        bar.update(seen)
+        yield piece
+    if size is not None and seen != size:
+        raise OSError(f"{origin} broke off after {seen:,} of {size:,} bytes. Nothing was kept; try again.")
+
+
+def _algorithm(file_hash: str, algorithm: str) -> str:
+    found = _HASH_LENGTHS.get(len(file_hash)) if algorithm == "auto" else _NAMES.get(algorithm)
+    if found is None:
+        raise ValueError(
+            f"get_file: a hash is MD5 (32 hexadecimal digits) or SHA-256 (64), received {file_hash!r} with "
+            f"hash_algorithm={algorithm!r}."
+        )
+    return found
+
+
+def _hash(path: Path, algorithm: str, piece: int = _PIECE) -> str:
+    found = hashlib.new(algorithm, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while content := file.read(piece):
+            found.update(content)
+    return found.hexdigest()
+
+
+# -- unpacking ----------------------------------------------------------------------------------
+
+
+def _formats(archive_format: Any) -> tuple[str, ...]:
+    if archive_format is None:
+        return ()
+    formats = ("tar", "zip") if archive_format == "auto" else archive_format
+    formats = (formats,) if isinstance(formats, str) else tuple(formats)
+    unknown = [each for each in formats if each not in ("tar", "zip")]
+    if unknown:
+        raise ValueError(f"get_file: archive_format is 'auto', 'tar', 'zip' or None, received {unknown[0]!r}.")
+    return formats
+
+
+def _unpack(archive: Path, directory: Path, formats: tuple[str, ...]) -> None:
+    """Unpacks into a directory of its own first, so that a failure leaves nothing behind.
+
+    An archive that is none of the formats is left as it is.
+    """
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=directory) as draft:
+        if "tar" in formats and tarfile.is_tarfile(archive):
+            _unpack_tar(archive, Path(draft))
+        elif "zip" in formats and zipfile.is_zipfile(archive):
+            _unpack_zip(archive, Path(draft))
+        for entry in Path(draft).iterdir():
+            place = directory / entry.name
+            if place.is_dir() and not place.is_symlink():
+                shutil.copytree(entry, place, dirs_exist_ok=True)
+            else:
+                os.replace(entry, place)
+
+
+def _unpack_tar(archive: Path, directory: Path) -> None:
+    with tarfile.open(archive) as content:
+        for member in content:
+            place = directory / _checked(member.name, archive)
+            if member.isdir():
+                place.mkdir(parents=True, exist_ok=True)
+            elif member.isreg():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                source = content.extractfile(member)
+                assert source is not None
+                with source, open(place, "wb") as file:
+                    shutil.copyfileobj(source, file)
+            else:
+                raise ValueError(
+                    f"{archive} holds {member.name!r}, which is a link or a device: only files and directories are "
+                    "unpacked. Unpack it by hand if you trust it."
+                )
+
+
+def _unpack_zip(archive: Path, directory: Path) -> None:
+    with zipfile.ZipFile(archive) as content:
+        for member in content.infolist():
+            place = directory / _checked(member.filename, archive)
+            if member.is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with content.open(member) as source, open(place, "wb") as file:
+                shutil.copyfileobj(source, file)
+
+
+def _checked(name: str, archive: Path) -> PurePosixPath:
+    """A member's name, which must stay inside the directory."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
+        raise ValueError(
+            f"{archive} holds {name!r}, which would be unpacked outside its directory. Nothing was unpacked."
+        )
+    return path

@@ -1,0 +1,148 @@
+"""`get_file`: fetching, hashes, unpacking."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multikeras.utils.downloads import get_file, validate_file
+
+CONTENT = b"a small file\n" * 100
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the same content everywhere, but breaks off under /short."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[:100] if self.path == "/short" else CONTENT)
+
+    def log_message(self, *args: Any) -> None:
+        """Writes nothing."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    running = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    Handler.asked = 0
+    yield f"http://127.0.0.1:{running.server_port}"
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def test_a_file_is_fetched_once(url: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        path = get_file("name.txt", url + "/any", cache_subdir="inner", cache_dir=tmp_path)
+    assert Path(path) == tmp_path / "inner" / "name.txt"
+    assert Path(path).read_bytes() == CONTENT
+    assert Handler.asked == 1
+    assert get_file(str(tmp_path / "there"), url + "/any", cache_dir="unused") == str(tmp_path / "there")
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_hashes(url: str, tmp_path: Path, algorithm: str, capsys: pytest.CaptureFixture[str]) -> None:
+    right = hashlib.new(algorithm, CONTENT).hexdigest()
+    path = tmp_path / "datasets" / "name.txt"
+    with pytest.raises(ValueError, match=f"its {algorithm} is {right}, expected"):
+        get_file("name.txt", url + "/any", file_hash="0" * len(right), cache_dir=tmp_path)
+    assert not any(path.parent.iterdir())
+    path.write_bytes(b"an older version")
+    get_file("name.txt", url + "/any", file_hash=right.upper(), hash_algorithm=algorithm, cache_dir=tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert "fetching it again" in capsys.readouterr().out
+    assert validate_file(path, right)
+    assert not validate_file(path, "0" * len(right))
+    get_file("name.txt", url + "/any", md5_hash=hashlib.md5(CONTENT).hexdigest(), cache_dir=tmp_path)
+    assert Handler.asked == 2
+    with pytest.raises(ValueError, match="MD5 .32 hexadecimal digits."):
+        get_file("other", url + "/any", file_hash="abc", cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize(("place", "words"), [("/short", "broke off after 100 of 1,300"), ("/missing", "404")])
+def test_what_cannot_be_fetched_leaves_nothing(url: str, tmp_path: Path, place: str, words: str) -> None:
+    with pytest.raises(OSError, match=words):
+        get_file("name.txt", url + place, cache_dir=tmp_path)
+    assert not any((tmp_path / "datasets").iterdir())
+
+
+def test_other_schemes(tmp_path: Path) -> None:
+    (tmp_path / "here").write_bytes(CONTENT)
+    path = get_file("copy", (tmp_path / "here").as_uri(), cache_dir=tmp_path)
+    assert Path(path).read_bytes() == CONTENT
+    with pytest.raises(OSError, match="cannot be fetched"):
+        get_file("none", (tmp_path / "nothing").as_uri(), cache_dir=tmp_path)
+
+
+def tar(path: Path, *names: str, link: str | None = None) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(CONTENT)
+            archive.addfile(entry, io.BytesIO(CONTENT))
+        if link is not None:
+            entry = tarfile.TarInfo("link")
+            entry.type, entry.linkname = tarfile.SYMTYPE, link
+            archive.addfile(entry)
+
+
+def zipped(path: Path, *names: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, CONTENT)
+
+
+def test_unpacking(tmp_path: Path) -> None:
+    tar(tmp_path / "a", "things/one", "things/inner/two")
+    made = get_file("things", (tmp_path / "a").as_uri(), untar=True, cache_dir=tmp_path)
+    assert (Path(made) / "inner" / "two").read_bytes() == CONTENT
+    assert Path(made) == tmp_path / "datasets" / "things"
+    zipped(tmp_path / "b", "three", "four/five")
+    path = get_file("b.zip", (tmp_path / "b").as_uri(), extract=True, cache_dir=tmp_path)
+    assert (Path(path).parent / "four" / "five").read_bytes() == CONTENT
+    tar(tmp_path / "c", "six")
+    get_file("c.tgz", (tmp_path / "c").as_uri(), extract=True, archive_format="zip", cache_dir=tmp_path)
+    assert not (tmp_path / "datasets" / "six").exists()
+    get_file("c.tgz", "unused:", extract=True, archive_format=["tar"], cache_dir=tmp_path)
+    assert (tmp_path / "datasets" / "six").exists()
+    with pytest.raises(ValueError, match="archive_format"):
+        get_file("c.tgz", "unused:", extract=True, archive_format="rar", cache_dir=tmp_path)
+
+
+OUTSIDE = ["../outside", "/tmp/multikeras-outside", "a/../../outside", "..\\outside", "c:outside"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_archives_cannot_write_elsewhere(tmp_path: Path, make: Any, name: str) -> None:
+    make(tmp_path / "evil", "first", name)
+    with pytest.raises(ValueError, match="outside its directory"):
+        get_file("evil", (tmp_path / "evil").as_uri(), extract=True, cache_dir=tmp_path)
+    assert [p.name for p in (tmp_path / "datasets").iterdir()] == ["evil"]
+    assert not (tmp_path / "outside").exists()
+
+
+def test_links_in_archives_are_refused(tmp_path: Path) -> None:
+    tar(tmp_path / "evil", "first", link="/etc")
+    with pytest.raises(ValueError, match="'link', which is a link or a device"):
+        get_file("evil", (tmp_path / "evil").as_uri(), extract=True, cache_dir=tmp_path)
+    assert [p.name for p in (tmp_path / "datasets").iterdir()] == ["evil"]
