@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sys
-import tarfile
-import tempfile
-import urllib.error
-import urllib.request
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -94,6 +88,10 @@ def validate_file(
 
 
 def _fetch(origin: str, path: Path, expected: tuple[str, str] | None) -> None:
+    # Some 40 ms, which nobody pays who downloads nothing.
+    import urllib.error
+    import urllib.request
+
     print(f"Downloading {origin}", file=sys.stderr)
     with replacing(path) as draft:
         found = hashlib.new(expected[1], usedforsecurity=False) if expected is not None else None
@@ -162,6 +160,11 @@ def _unpack(archive: Path, directory: Path, formats: tuple[str, ...]) -> None:
 
     An archive that is none of the formats is left as it is.
     """
+    import shutil
+    import tarfile
+    import tempfile
+    import zipfile
+
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=directory) as draft:
         if "tar" in formats and tarfile.is_tarfile(archive):
             _unpack_tar(archive, Path(draft))
@@ -176,6 +179,9 @@ def _unpack(archive: Path, directory: Path, formats: tuple[str, ...]) -> None:
 
 
 def _unpack_tar(archive: Path, directory: Path) -> None:
+    import shutil
+    import tarfile
+
     with tarfile.open(archive) as content:
         for member in content:
             place = directory / _checked(member.name, archive)
@@ -195,6 +201,9 @@ def _unpack_tar(archive: Path, directory: Path) -> None:
 
 
 def _unpack_zip(archive: Path, directory: Path) -> None:
+    import shutil
+    import zipfile
+
     with zipfile.ZipFile(archive) as content:
         for member in content.infolist():
             place = directory / _checked(member.filename, archive)
