@@ -33,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MODULE",
         help="a module whose DIFFERENCES says where the backend is known to differ, and why",
     )
+    group.addoption(
+        "--examples",
+        type=int,
+        metavar="N",
+        help="how many examples are drawn of each property (default: a few)",
+    )
 
 
 def usable_backends() -> dict[str, str]:
