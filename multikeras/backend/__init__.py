@@ -162,6 +162,7 @@ from multikeras.backend.reductions import (
     sum,
     var,
 )
+from multikeras.backend.resizing import resize_images, resize_volumes
 from multikeras.backend.shapes import (
     batch_flatten,
     concatenate,
@@ -173,8 +174,6 @@ from multikeras.backend.shapes import (
     repeat,
     repeat_elements,
     reshape,
-    resize_images,
-    resize_volumes,
     reverse,
     slice,
     spatial_2d_padding,
@@ -300,6 +299,7 @@ __all__ = [
     "get_session",
     "get_uid",
     "get_value",
+    "get_variable_shape",
     "gradients",
     "greater",
     "greater_equal",

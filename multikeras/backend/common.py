@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from multikeras import config
 from multikeras.contract import FLOATS, SIZES, check_dtype, is_float
 from multikeras.graph import operands
@@ -42,6 +44,11 @@ def fresh(x: Tensor) -> Tensor:
 def float_type(dtype: Any) -> str:
     """A data type by name, floatx where it is None."""
     return config.floatx() if dtype is None else check_dtype(dtype)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, such as 2, `np.int64(2)` or 2.0, and neither a bool nor a tensor."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and value % 1 == 0
 
 
 def one_axis(x: Tensor, axis: Any, function: str, added: int = 0) -> int:
@@ -147,6 +154,7 @@ __all__ = [
     "float_tensor",
     "float_type",
     "fresh",
+    "is_whole",
     "length_of",
     "lengths",
     "moments",

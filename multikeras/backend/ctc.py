@@ -151,6 +151,7 @@ def ctc_decode(
     top_paths: int = 1,
     dict_seq_lens: Any = None,
     dict_values: Any = None,
+    merge_repeated: bool = False,
 ) -> tuple[list[Tensor], Tensor]:
     """The labels that a softmax over time stands for.
 
@@ -167,6 +168,7 @@ def ctc_decode(
         top_paths: How many results a sample has; 1 if `greedy`.
         dict_seq_lens: Length of each entry of the dictionary; None for that of its list.
         dict_values: Dictionary: a list of lists of labels. Only its entries are results then.
+        merge_repeated: Whether equal neighbours in the results of a beam search become one.
 
     Returns:
         A list of `top_paths` int64 tensors (samples, time), the likeliest first, with -1 behind the
@@ -192,7 +194,9 @@ def ctc_decode(
         raise ValueError(
             f"K.ctc_decode: top_paths is at least 1 and at most beam_width, received {top_paths} and {beam_width}."
         )
-    *found, scores = _SEARCH(logarithms, steps, beam_width=width, top_paths=paths, dictionary=dictionary)
+    *found, scores = _SEARCH(
+        logarithms, steps, beam_width=width, top_paths=paths, dictionary=dictionary, merged=bool(merge_repeated)
+    )
     return _trimmed(found), operands.cast(scores, predicted.dtype)
 
 
@@ -222,20 +226,20 @@ def _best_path(logarithms: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
     return labels, -common.total(select(valid, largest, 0), (1,), True)
 
 
-def _searched(x: Tensor, steps: Tensor, beam_width: int, top_paths: int, dictionary: Any) -> list[Tensor]:
+def _searched(x: Tensor, steps: Tensor, beam_width: int, top_paths: int, dictionary: Any, merged: bool) -> list[Tensor]:
     """The search as a call of the host; here all lengths are known."""
     samples, time, _ = x.shape
     made: list[Tensor] = control.host_call(
         x,
         steps,
-        function=ctc_search.Search(beam_width, top_paths, dictionary),
+        function=ctc_search.Search(beam_width, top_paths, dictionary, merged),
         outputs=(*[((samples, time), "int64")] * top_paths, ((samples, top_paths), x.dtype)),
         gradient=None,
     )
     return made
 
 
-def _search_shapes(x: Tensor, steps: Tensor, beam_width: int, top_paths: int, dictionary: Any) -> list[Any]:
+def _search_shapes(x: Tensor, steps: Tensor, top_paths: int, **attributes: Any) -> list[Any]:
     samples = x.shape[0] if x.shape[0] is not None else steps.shape[0]
     return [*[(samples, x.shape[1])] * top_paths, (samples, top_paths)]
 
@@ -243,7 +247,7 @@ def _search_shapes(x: Tensor, steps: Tensor, beam_width: int, top_paths: int, di
 _SEARCH = primitive(
     "ctc.search",
     shape=_search_shapes,
-    dtype=lambda x, steps, beam_width, top_paths, dictionary: [*["int64"] * top_paths, x.dtype],
+    dtype=lambda x, steps, top_paths, **attributes: [*["int64"] * top_paths, x.dtype],
     gradient=None,
     multiple=True,
     composition=_searched,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,14 @@ class Search:
         beam_width: How many prefixes are kept.
         top_paths: How many results are given.
         entries: The only possible results; None for any.
+        merged: Whether equal neighbours in what a beam search finds become one.
     """
 
-    def __init__(self, beam_width: int, top_paths: int, entries: tuple[Labels, ...] | None) -> None:
+    def __init__(self, beam_width: int, top_paths: int, entries: tuple[Labels, ...] | None, merged: bool) -> None:
         self.beam_width = beam_width
         self.top_paths = top_paths
         self.entries = entries
+        self.merged = merged
 
     def __call__(self, logarithms: np.ndarray, steps: np.ndarray) -> list[np.ndarray]:
         """Labels padded with -1, an array (samples, time) for each path, and scores (samples, paths)."""
@@ -68,6 +71,8 @@ class Search:
             rows = np.asarray(logarithms[sample, : max(int(length), 0)], "float64")
             found = beam_search(rows, self.beam_width) if self.entries is None else compare(rows, self.entries)
             for path, (prefix, score) in enumerate(found[: self.top_paths]):
+                if self.merged and self.entries is None:
+                    prefix = tuple(label for label, _ in groupby(prefix))
                 labels[path, sample, : len(prefix)] = prefix
                 scores[sample, path] = score
         return [*labels, scores.astype(logarithms.dtype)]

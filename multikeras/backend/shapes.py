@@ -153,10 +153,10 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Tensor:
     """
     source = common.tensor(x)
     place = common.one_axis(source, axis, "repeat_elements")
-    return _repeated(source, {place: rep})
+    return repeated(source, {place: rep})
 
 
-def _repeated(x: Tensor, repetitions: dict[int, Any]) -> Tensor:
+def repeated(x: Tensor, repetitions: dict[int, Any]) -> Tensor:
     """Each entry repeated in place along some axes: new axes beside them are filled and merged."""
     for rep in repetitions.values():
         if not isinstance(rep, Tensor) and (rep != int(rep) or rep < 0):
@@ -216,57 +216,14 @@ def tile(x: Any, n: Any) -> Tensor:
     return common.reshape(wide, [c * length for c, length in zip(counts, lengths, strict=True)])
 
 
-def resize_images(
-    x: Any, height_factor: int, width_factor: int, data_format: Any = None, interpolation: str = "nearest"
-) -> Tensor:
-    """Rows and columns of a 4-D tensor repeated by whole factors.
-
-    Args:
-        x: Tensor (samples, rows, cols, channels), or channels first.
-        height_factor: How often each row is repeated, above 0.
-        width_factor: How often each column is repeated, above 0.
-        data_format: `'channels_last'` or `'channels_first'`; None for the global setting.
-        interpolation: `'nearest'`.
-
-    Raises:
-        ValueError: If `x` has not four axes or another interpolation is asked for.
-    """
-    if interpolation != "nearest":
-        raise ValueError(f"K.resize_images repeats entries (interpolation='nearest'), received {interpolation!r}.")
-    return _resized(x, (height_factor, width_factor), data_format, "resize_images")
+# -- padding ------------------------------------------------------------------------------------
 
 
-def resize_volumes(x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: Any = None) -> Tensor:
-    """Three spatial axes of a 5-D tensor repeated by whole factors.
-
-    Args:
-        x: Tensor (samples, d1, d2, d3, channels), or channels first.
-        depth_factor: How often each entry of the first spatial axis is repeated, above 0.
-        height_factor: Likewise for the second.
-        width_factor: Likewise for the third.
-        data_format: `'channels_last'` or `'channels_first'`; None for the global setting.
-
-    Raises:
-        ValueError: If `x` has not five axes.
-    """
-    return _resized(x, (depth_factor, height_factor, width_factor), data_format, "resize_volumes")
-
-
-def _resized(x: Any, factors: tuple[int, ...], data_format: Any, function: str) -> Tensor:
-    source = common.tensor(x)
-    first = _first_spatial_axis(source, len(factors), data_format, function)
-    if any(f < 1 for f in factors):
-        raise ValueError(f"K.{function}: factors are whole numbers above 0, received {factors}.")
-    return _repeated(source, {first + i: f for i, f in enumerate(factors)})
-
-
-def _first_spatial_axis(x: Tensor, axes: int, data_format: Any, function: str) -> int:
+def first_spatial_axis(x: Tensor, axes: int, data_format: Any, function: str) -> int:
+    """The axis of `x` where the rows are, checked for its number of axes."""
     if x.ndim != axes + 2:
         raise ValueError(f"K.{function} takes a tensor of {axes + 2} axes, received {x!r}.")
     return 1 if normalize_data_format(data_format) == "channels_last" else 2
-
-
-# -- padding ------------------------------------------------------------------------------------
 
 
 def temporal_padding(x: Any, padding: Any = (1, 1)) -> Tensor:
@@ -315,7 +272,7 @@ def spatial_3d_padding(x: Any, padding: Any = ((1, 1), (1, 1), (1, 1)), data_for
 
 def _spatially_padded(x: Any, padding: Any, axes: int, data_format: Any, function: str) -> Tensor:
     source = common.tensor(x)
-    first = _first_spatial_axis(source, axes, data_format, function)
+    first = first_spatial_axis(source, axes, data_format, function)
     entries = [padding] * axes if isinstance(padding, int) else list(padding)
     if len(entries) != axes:
         raise ValueError(f"K.{function} takes one pair or number for each of {axes} axes, received {padding!r}.")

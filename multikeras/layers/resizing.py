@@ -55,12 +55,12 @@ def _pairs(padding: Any) -> tuple[tuple[int, int], ...]:
 
 
 class UpSampling2D(Layer):
-    """Repeats rows and columns.
+    """Repeats rows and columns, or goes in steps from each to the next.
 
     Args:
-        size: How often, `(rows, columns)` or a number for both.
+        size: How many come of one, `(rows, columns)` or a number for both.
         data_format: Where the channels are; the global setting if None.
-        interpolation: `'nearest'`.
+        interpolation: `'nearest'` or `'bilinear'`, as in `K.resize_images`.
         **kwargs: What every layer takes.
     """
 
@@ -70,6 +70,8 @@ class UpSampling2D(Layer):
         super().__init__(**kwargs)
         self.size = windows.numbers("UpSampling2D", "size", size, 2)
         self.data_format = windows.check_data_format("UpSampling2D", data_format)
+        if interpolation not in ("nearest", "bilinear"):
+            raise ValueError(f"UpSampling2D: interpolation is 'nearest' or 'bilinear', received {interpolation!r}.")
         self.interpolation = interpolation
         self.input_spec = InputSpec(ndim=4)
 

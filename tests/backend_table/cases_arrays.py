@@ -310,6 +310,35 @@ case(
     expect=lambda x: x.repeat(2, 2).repeat(3, 3),
     note="th",
 )
+
+
+def _between(x: np.ndarray, factor: int, axis: int) -> np.ndarray:
+    """Entries at every `factor`-th part of a step, the last one being repeated."""
+    places = np.arange(x.shape[axis] * factor) / factor
+    return np.apply_along_axis(lambda line: np.interp(places, np.arange(len(line)), line), axis, x)
+
+
+case(
+    "resize_images",
+    normal(2, 3, 2, 2),
+    build=lambda x: K.resize_images(x, 2, 3, "channels_last", "bilinear"),
+    expect=lambda x: _between(_between(x, 2, 1), 3, 2),
+    note="bilinear",
+)
+case(
+    "resize_images",
+    normal(2, 3, 1, 2),
+    build=lambda x: K.resize_images(x, 1, 4, "channels_first", interpolation="bilinear"),
+    expect=lambda x: _between(x, 4, 3),
+    note="bilinear-first",
+)
+case(
+    "resize_images",
+    np.arange(4).reshape(1, 2, 2, 1),
+    build=lambda x: K.resize_images(x, 2, 2, "channels_last", "bilinear"),
+    expect=lambda x: np.array([[0, 0.5, 1, 1], [1, 1.5, 2, 2], [2, 2.5, 3, 3], [2, 2.5, 3, 3]])[None, :, :, None],
+    note="bilinear-integers",
+)
 case(
     "resize_volumes",
     normal(1, 2, 2, 2, 2),

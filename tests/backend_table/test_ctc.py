@@ -244,6 +244,14 @@ def test_narrow_beam() -> None:
     np.testing.assert_allclose(relative, [0.584855, 0.389139], rtol=1e-5)
 
 
+def test_merged_results(each_backend: str) -> None:
+    output = np.full((1, 5, 3), 0.05)
+    output[0, range(5), [0, 2, 0, 1, 1]] = 0.9
+    both = [K.ctc_decode(K.constant(output), [5], greedy=False, merge_repeated=merged) for merged in (False, True)]
+    assert [trimmed(K.eval(labels))[0] for (labels,), _ in both] == [[0, 0, 1], [0, 1]]
+    np.testing.assert_array_equal(K.eval(both[0][1]), K.eval(both[1][1]))
+
+
 def test_dictionary(each_backend: str) -> None:
     output = softmax(np.random.RandomState(7).randn(2, 4, 4))
     words = [[0, 1], [2], [1, 1], [0, 1, 2, 0, 1], []]

@@ -73,7 +73,7 @@ def test_old_functions():
 
 def test_old_arguments_and_new_ones_together():
     x = K.placeholder((None, 4, 4, 2))
-    with pytest.raises(TypeError, match="old name"):
+    with pytest.raises(TypeError, match="another name"):
         K.pool2d(x, (2, 2), padding="same", border_mode="same")
     with pytest.raises(ValueError, match="sideways"):
         K.resize_images(x, 2, 2, dim_ordering="sideways")
