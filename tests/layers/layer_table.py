@@ -214,6 +214,15 @@ CASES: list[Case] = [
         [(2, 3, 4, 2)],
         lambda x: x.repeat_interleave(2, 1).repeat_interleave(3, 2),
     ),
+    Case(
+        "up-sampling 2d, bilinear",
+        lambda: layers.UpSampling2D((2, 3), interpolation="bilinear"),
+        [(2, 3, 4, 2)],
+        # With the last row and column repeated, the steps are those from corner to corner.
+        lambda x: F.interpolate(
+            F.pad(x.permute(0, 3, 1, 2), (0, 1, 0, 1), mode="replicate"), (7, 13), mode="bilinear", align_corners=True
+        )[..., :-1, :-1].permute(0, 2, 3, 1),
+    ),
     Case("batch normalization in test", layers.BatchNormalization, [(6, 4)], normalized),
     Case(
         "batch normalization in training",
