@@ -60,6 +60,7 @@ from multikeras.layers.recurrent import (
 )
 from multikeras.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from multikeras.layers.resizing import UpSampling2D, ZeroPadding2D
+from multikeras.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
 _LAYERS: tuple[type[Layer], ...] = (
     Activation,
@@ -70,6 +71,7 @@ _LAYERS: tuple[type[Layer], ...] = (
     AveragePooling2D,
     AveragePooling3D,
     BatchNormalization,
+    Bidirectional,
     Concatenate,
     Conv1D,
     Conv2D,
@@ -102,6 +104,7 @@ _LAYERS: tuple[type[Layer], ...] = (
     SimpleRNN,
     SpatialDropout1D,
     Subtract,
+    TimeDistributed,
     UpSampling2D,
     ZeroPadding2D,
 )
@@ -140,6 +143,7 @@ __all__ = [
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -176,7 +180,9 @@ __all__ = [
     "SpatialDropout1D",
     "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UpSampling2D",
+    "Wrapper",
     "ZeroPadding2D",
     "add",
     "average",

@@ -1,0 +1,196 @@
+"""`Bidirectional`: a recurrent layer in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from multikeras import backend as K
+from multikeras import lookup
+from multikeras.layers import versions
+from multikeras.layers.base import InputSpec, Layer, _is_shape
+from multikeras.layers.calls import CallRecord
+from multikeras.layers.recurrent import arguments
+from multikeras.layers.wrappers.wrapper import Wrapper, build_inside
+
+_MERGED: dict[str | None, Callable[[Any, Any], Any]] = {
+    "sum": lambda x, y: x + y,
+    "mul": lambda x, y: x * y,
+    "ave": lambda x, y: (x + y) / 2,
+    "concat": lambda x, y: K.concatenate([x, y]),
+    None: lambda x, y: [x, y],
+}
+
+
+class Bidirectional(Wrapper):
+    """Runs a recurrent layer and a second one like it backwards, and joins their outputs.
+
+    Args:
+        layer: A recurrent layer. Two like it are made, called `forward_` and `backward_` and its name.
+        merge_mode: `'concat'` along the last axis, `'sum'`, `'mul'` or `'ave'`; None for a list of both outputs.
+        weights: First values: those of the layer forwards, then those of the one backwards.
+        **kwargs: What every layer takes.
+
+    The outputs of all steps are in the order of time in both. States, where they are returned or
+    given as `initial_state`, are those forwards, then those backwards; constants go to both.
+
+    Source: Schuster and Paliwal 1997.
+    """
+
+    def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, **kwargs: Any) -> None:
+        if merge_mode not in _MERGED:
+            raise ValueError(
+                f"Bidirectional: merge_mode is 'sum', 'mul', 'ave', 'concat' or None, received {merge_mode!r}."
+            )
+        for name in ("go_backwards", "return_sequences", "return_state"):
+            if not hasattr(layer, name):
+                raise ValueError(f"Bidirectional is made around a recurrent layer; {layer!r} has no {name}.")
+        num_constants = kwargs.pop("num_constants", None)
+        trainable = kwargs.pop("trainable", layer.trainable)
+        super().__init__(layer, weights=weights, **kwargs)
+        self.merge_mode = merge_mode
+        self.forward_layer = _copy(layer, "forward_", False)
+        self.backward_layer = _copy(layer, "backward_", True)
+        self.trainable = trainable
+        self.return_sequences = layer.return_sequences
+        self.return_state = layer.return_state
+        self.stateful = layer.stateful
+        self.supports_masking = True
+        self.input_spec = InputSpec(min_ndim=3)
+        self._num_constants: int | None = None
+        if num_constants is not None:
+            self._set_num_constants(num_constants)
+        _share_first_weights(layer, self.forward_layer, self.backward_layer)
+
+    def _inside(self) -> list[Layer]:
+        return [self.__dict__[name] for name in ("layer", "forward_layer", "backward_layer") if name in self.__dict__]
+
+    def _set_num_constants(self, count: int) -> None:
+        self._num_constants = count
+        for inner in (self.forward_layer, self.backward_layer):
+            inner._num_constants = count
+
+    def reset_states(self) -> None:
+        """Sets the states of both layers to zero."""
+        self.forward_layer.reset_states()
+        self.backward_layer.reset_states()
+
+    # -- building and calling -------------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        shapes = [input_shape] if _is_shape(input_shape) else list(input_shape)
+        end = len(shapes) - (self._num_constants or 0)
+        states, constants = shapes[1:end], shapes[end:]
+        half = len(states) // 2
+        for inner, part in ((self.forward_layer, states[:half]), (self.backward_layer, states[half:])):
+            given = [shapes[0], *part, *constants]
+            build_inside(inner, given if len(given) > 1 else given[0], f"{self._weights_name}/{inner.name}")
+        self.built = True
+
+    def _input_specs(self, count: int) -> Any:
+        return [self.input_spec, *[None] * (count - 1)]
+
+    def __call__(self, inputs: Any, initial_state: Any = None, constants: Any = None, **kwargs: Any) -> Any:
+        """Calls the layer.
+
+        Args:
+            inputs: The sequence, or the list `[sequence, *initial_state, *constants]`.
+            initial_state: States to begin with, those forwards, then those backwards.
+            constants: What every step of both gets.
+            **kwargs: `mask` and `training`.
+        """
+        self._check_initialized()
+        inputs, states, constants = arguments.taken_apart(
+            self.name, inputs, initial_state, constants, self._num_constants
+        )
+        if states is not None and len(states) % 2:
+            raise ValueError(
+                f"Layer {self.name!r} takes as many states forwards as backwards, received {len(states)} together."
+            )
+        if constants is not None or self._num_constants is not None:
+            if self._num_constants is None:
+                self._set_num_constants(len(constants or ()))
+            arguments.check_count(self.name, "constants", constants or (), self._num_constants or 0)
+        given, others = arguments.joined(inputs, states, constants, kwargs)
+        return super().__call__(given, **others)
+
+    def _passed(self, record: CallRecord) -> dict[str, Any]:
+        # States and constants are used whole, whatever masks they have.
+        record.input_masks[1:] = [None] * (len(record.input_masks) - 1)
+        return super()._passed(record)
+
+    def call(self, inputs: Any, mask: Any = None, initial_state: Any = None, constants: Any = None) -> Any:
+        inputs, states, constants = arguments.taken_apart(
+            self.name, inputs, initial_state, constants, self._num_constants
+        )
+        others: dict[str, Any] = {}
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        if mask is not None:
+            others["mask"] = mask
+        if constants is not None:
+            others["constants"] = constants
+        half = len(states or ()) // 2
+        made = []
+        for inner, part in ((self.forward_layer, (states or [])[:half]), (self.backward_layer, (states or [])[half:])):
+            made.append(inner(inputs, **({"initial_state": part} if part else {}), **others))
+        forward, backward = made
+        last: list[Any] = []
+        if self.return_state:
+            last = [*forward[1:], *backward[1:]]
+            forward, backward = forward[0], backward[0]
+        if self.return_sequences:
+            backward = K.reverse(backward, 1)
+        merged = _MERGED[self.merge_mode](forward, backward)
+        if not last:
+            return merged
+        return [*(merged if isinstance(merged, list) else [merged]), *last]
+
+    # -- shapes, masks, configuration -----------------------------------------------------------
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shape = tuple(input_shape if _is_shape(input_shape) else input_shape[0])
+        made = self.forward_layer.compute_output_shape(shape)
+        output, states = (made[0], made[1:]) if self.return_state else (made, [])
+        output = tuple(output)
+        outputs = [output, output]
+        if self.merge_mode is not None:
+            outputs = [(*output[:-1], 2 * output[-1]) if self.merge_mode == "concat" else output]
+        every = [*outputs, *states, *states]
+        return every if len(every) > 1 else every[0]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        passed = mask if self.return_sequences else None
+        masks = [passed] if self.merge_mode is not None else [passed, passed]
+        if self.return_state:
+            count = 2 * len(self.forward_layer.compute_mask(inputs, None)[1:])
+            masks += [None] * count
+        return masks if len(masks) > 1 else masks[0]
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "merge_mode": self.merge_mode}
+        if self._num_constants is not None:
+            config["num_constants"] = self._num_constants
+        return config
+
+
+def _copy(layer: Layer, prefix: str, turned: bool) -> Any:
+    """A layer like another, in the other direction if `turned`."""
+    config = layer.get_config()
+    config["name"] = prefix + layer.name
+    config["go_backwards"] = bool(config["go_backwards"]) != turned
+    # Cells of one's own are known here, where they are at hand.
+    own = {type(inner).__name__: type(inner) for inner in versions.inside(layer)}
+    with lookup.custom_object_scope(own):
+        return type(layer).from_config(config)
+
+
+def _share_first_weights(layer: Layer, forward: Layer, backward: Layer) -> None:
+    """Lets both layers begin with the values that the layer given was to begin with."""
+    values = layer._initial_weights
+    if values is not None:
+        # As Keras has it: half of the list for each.
+        half = len(values) // 2
+        forward._initial_weights, backward._initial_weights = list(values[:half]), list(values[half:])
+    elif layer.weights:
+        forward._initial_weights = layer.get_weights()
