@@ -44,6 +44,7 @@ _MODULES = frozenset(
         "saving",
         "testing",
         "utils",
+        "wrappers",
     }
 )
 
