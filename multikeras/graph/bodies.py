@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from multikeras.contract import is_float
 from multikeras.graph.context import Body, body
 from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Constant, Setting, Tensor
+
+#: Constants of up to so many entries belong into a body rather than among what is passed to it.
+SMALL = 64
 
 
 class SubGraph:
@@ -40,8 +44,9 @@ def trace(
 def captured(scope: Body, outputs: Sequence[Tensor], bound: Sequence[Tensor]) -> list[Tensor]:
     """The tensors from outside that a body uses, in creation order.
 
-    What is made of shapes, settings and constants alone is not passed in but made again inside;
-    only the tensors whose shapes it asks for are.
+    What is made of shapes, settings and numbers alone is not passed in but made again inside; only
+    the tensors whose shapes it asks for are. A constant of floating-point numbers is passed in,
+    since somebody may ask for the gradient with respect to it.
     """
     seen = set(bound)
     found: list[Tensor] = []
@@ -61,9 +66,26 @@ def captured(scope: Body, outputs: Sequence[Tensor], bound: Sequence[Tensor]) ->
 
 
 def _made_again(tensor: Tensor) -> bool:
-    if isinstance(tensor, Constant):
-        return tensor.value.size <= 64
-    return isinstance(tensor, Setting) or (tensor.on_host and tensor.primitive is not None)
+    if isinstance(tensor, Setting):
+        return True
+    if isinstance(tensor, Constant) and tensor.value.size > SMALL:
+        return False
+    return tensor.on_host and not (is_float(tensor.dtype) and _of_constants(tensor))
+
+
+def _of_constants(tensor: Tensor) -> bool:
+    """Whether a gradient with respect to a constant may flow through a tensor known on the host."""
+    seen = {tensor}
+    stack = [tensor]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Constant) and not node.number and is_float(node.dtype):
+            return True
+        for x in node.inputs:
+            if x.on_host and x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return False
 
 
 def inline(graph: SubGraph, values: Sequence[Tensor]) -> list[Tensor]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from multikeras import config
-from multikeras.contract import PRIMITIVES, check_dtype, is_float, promote
+from multikeras.contract import PRIMITIVES, SIZES, check_dtype, is_float, is_integer, promote, weak
 from multikeras.graph import tensor as tensors
 
 #: NumPy ufuncs that build graph, by NumPy's name: the K function of the same meaning.
@@ -116,8 +116,11 @@ def scalar(value: float | bool, dtype: str) -> tensors.Constant:
     """A constant without axes, of the given type."""
     # As keys 0.0 and -0.0 are equal, and a bfloat16 has no NumPy type of its own.
     if dtype == "bfloat16" or (value == 0 and str(value).startswith("-")):
-        return host_constant(np.asarray(value), dtype)
-    return tensors.Constant(_number(value, dtype), None, dtype)
+        made = host_constant(np.asarray(value), dtype)
+    else:
+        made = tensors.Constant(_number(value, dtype), None, dtype)
+    made.number = True
+    return made
 
 
 def convert(value: Any, dtype: str | None = None) -> tensors.Tensor:
@@ -145,16 +148,17 @@ def _holds_tensor(value: Any) -> bool:
     return any(isinstance(v, tensors.Tensor) or (isinstance(v, (list, tuple)) and _holds_tensor(v)) for v in value)
 
 
+_KINDS = {"b": "bool", "i": "int", "u": "int", "f": "float"}
+
+
 def weak_dtype(value: Any, beside: str) -> str:
     """The type that a number or array takes beside a tensor of type `beside`."""
     if is_float(beside):
         return beside
-    kind = type(value).__name__[0] if type(value) in (int, float, bool) else np.asarray(value).dtype.kind
-    if kind == "f":
-        return config.floatx()
-    if kind == "b":
-        return beside
-    return "int32" if beside == "bool" else beside
+    plain = type(value) in (int, float, bool)
+    # What is neither, such as a complex number, is refused when it becomes a constant.
+    kind = type(value).__name__ if plain else _KINDS.get(np.asarray(value).dtype.kind, "int")
+    return weak(kind, beside, config.floatx())
 
 
 def match(x: Any, y: Any) -> tuple[tensors.Tensor, tensors.Tensor]:
@@ -174,12 +178,30 @@ def match(x: Any, y: Any) -> tuple[tensors.Tensor, tensors.Tensor]:
 
 def _weak(value: Any, beside: tensors.Tensor) -> tensors.Tensor:
     if type(value) in (int, float, bool):
-        return scalar(value, weak_dtype(value, beside.dtype))
+        dtype = weak_dtype(value, beside.dtype)
+        if type(value) is int and is_integer(dtype):
+            _check_fits(value, value, dtype)
+        return scalar(value, dtype)
     if isinstance(value, (list, tuple)) and _holds_tensor(value):
         return pack_tensor(value)
     if not isinstance(value, (bool, int, float, np.generic, np.ndarray, list, tuple)):
         value = _from_protocol(value)
-    return constant(value, weak_dtype(value, beside.dtype))
+    dtype = weak_dtype(value, beside.dtype)
+    array = np.asarray(value)
+    if array.dtype.kind in "iu" and array.size and is_integer(dtype) and array.dtype != dtype:
+        _check_fits(int(array.min()), int(array.max()), dtype)
+    return constant(array, dtype)
+
+
+def _check_fits(smallest: int, largest: int, dtype: str) -> None:
+    """Raises for whole numbers that the type of the tensor beside them cannot hold."""
+    bits = 8 * SIZES[dtype]
+    first, last = (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    if smallest < first or largest > last:
+        raise OverflowError(
+            f"{smallest if smallest < first else largest} is no {dtype}, the type that a number takes beside such a "
+            f"tensor: it holds {first} to {last}. Cast the tensor first, as in K.cast(x, 'int64')."
+        )
 
 
 def cast(x: tensors.Tensor, dtype: str) -> tensors.Tensor:

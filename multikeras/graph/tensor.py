@@ -243,9 +243,11 @@ class Constant(Tensor):
     Attributes:
         value: A read-only NumPy array.
         copies: The same value as arrays of backends that used it, by backend name.
+        number: Whether it stands for a number in an expression, such as the 2 of `x * 2`: nobody
+            holds it, so nobody asks for a gradient with respect to it.
     """
 
-    __slots__ = ("copies", "value")
+    __slots__ = ("copies", "number", "value")
 
     def __init__(self, value: np.ndarray, name: str | None = None, dtype: str | None = None) -> None:
         super().__init__(value.shape, dtype or check_dtype(value.dtype), name)
@@ -254,6 +256,7 @@ class Constant(Tensor):
         self.value = value
         self.on_host = True
         self.copies: dict[str, Any] = {}
+        self.number = False
         if value.ndim < 2 and value.size <= 64 and value.dtype.kind in "iu":
             self.known = tuple(value.tolist()) if value.ndim else value.item()
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from multikeras import registry
 from multikeras.contract import PRIMITIVES, Backend, Primitive
-from multikeras.graph.bodies import SubGraph
+from multikeras.graph.bodies import SMALL, SubGraph
 from multikeras.graph.build import ITEM
 from multikeras.graph.context import context
 from multikeras.graph.operands import host_constant
@@ -364,12 +364,19 @@ class Specialiser:
             count = attributes["num_sequences"]
             slices = [(x.shape[1:], x.dtype) for x in inputs[:count]]
             passed = [((), "int32"), *slices, *[(x.shape, x.dtype) for x in inputs[count:]]]
+            changing = 1 + count + attributes["num_carries"]
         else:
             passed = [(x.shape, x.dtype) for x in inputs[1:]]
+            changing = attributes.get("num_carries", 0)
         places = [
             Argument(binding, shape, dtype) for binding, (shape, dtype) in zip(graph.bindings, passed, strict=True)
         ]
-        inner = Specialiser(dict(zip(graph.bindings, places, strict=True)), self.settings, self.backend)
+        given: dict[Tensor, Tensor] = dict(zip(graph.bindings, places, strict=True))
+        for binding, x in zip(graph.bindings[changing:], inputs[len(inputs) - len(passed) + changing :], strict=True):
+            # Inside, it can be a shape, or be computed with now.
+            if isinstance(x, Constant) and x.value.size <= SMALL:
+                given[binding] = x
+        inner = Specialiser(given, self.settings, self.backend)
         for tensor in sorted(inner.reachable(graph.outputs), key=lambda t: t.serial):
             inner.demand(tensor)
         outputs = [inner.made[t] for t in graph.outputs]

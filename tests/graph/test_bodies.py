@@ -10,6 +10,7 @@ import pytest
 from multikeras.graph import operands, updates
 from multikeras.graph.bodies import captured
 from multikeras.graph.context import body, building, context, outside_bodies
+from multikeras.graph.gradients import gradients
 from multikeras.graph.ops import control, elementwise, random, reductions, shapes
 from multikeras.graph.tensor import Placeholder, RandomKey, Tensor, Variable
 from multikeras.testing import run
@@ -38,13 +39,13 @@ def test_captured_tensors_become_inputs() -> None:
     assert len(scan.inputs) == len(scan.attributes["body"].bindings) - 1
 
 
-def test_small_constants_are_made_again_inside() -> None:
-    c = operands.constant(np.arange(3.0), "float64")
+def test_numbers_and_small_integers_are_made_again_inside() -> None:
+    c, w = operands.constant(np.arange(3), "int32"), operands.constant(np.arange(3.0), "float64")
     with body("test") as scope:
-        inside = p(3) * 1.0
-        out = inside * c
+        out = p(3) * 2.0 * operands.cast(c, "float64") + w
     outside = captured(scope, [out], [])
-    assert c not in outside
+    # Nobody can ask for a gradient with respect to the others.
+    assert [t for t in outside if t.on_host] == [w]
 
 
 def test_large_constants_are_passed_in() -> None:
@@ -299,3 +300,37 @@ def test_reading_a_variable_that_the_loop_updates() -> None:
     np.testing.assert_array_equal(value(seen, {}), [1, 2, 4, 8])
     assert float(value(v * 1.0, {})) == 16
     assert reductions.reduce_sum(seen, axis=(0,), keepdims=False).shape == ()
+
+
+# -- gradients with respect to what is outside ----------------------------------------------------
+
+
+def test_gradient_by_a_small_constant_from_outside() -> None:
+    c, one = operands.constant(np.array([2.0, 3.0]), "float64"), operands.constant(2.0, "float64")
+    doubled = c * 2.0
+    (last,), _ = control.scan(lambda i, h: ([h * doubled * one + c], []), [], [p(2) * 0.0 + 1.0], length=2)
+    (chosen,) = control.cond(p(dtype="bool"), lambda: [doubled * one], lambda: [c * 0.0])
+    start, flag = last.inputs[0].inputs[0], chosen.inputs[0].inputs[0]
+    slopes = gradients([last], [c, one])
+    # With a = 2 c s: last = a (a h + c) + c = 4 c c s s + 2 c c s + c, at s = 2.
+    assert slopes[0] is not None and slopes[1] is not None
+    feeds = {start: np.ones(2)}
+    np.testing.assert_allclose(value(slopes[0], feeds), [8 * c * 4 + 4 * c * 2 + 1 for c in (2, 3)])
+    np.testing.assert_allclose(value(slopes[1], feeds), sum(8 * c * c * 2 + 2 * c * c for c in (2, 3)))
+    slopes = gradients([chosen], [c, one])
+    assert slopes[0] is not None and slopes[1] is not None
+    np.testing.assert_allclose(value(slopes[0], {flag: True}), [4, 4])
+    assert float(value(slopes[1], {flag: True})) == 10
+    assert float(value(slopes[1], {flag: False})) == 0
+
+
+def test_constants_from_outside_can_be_shapes_inside() -> None:
+    rows = operands.constant(np.array([2.0]), "float64")
+    length = operands.cast(rows, "int64")
+    (last,), _ = control.scan(
+        lambda i, h: ([h + reductions.reduce_sum(shapes.broadcast_to(h, shape=length), axis=(0,), keepdims=False)], []),
+        [],
+        [p()],
+        length=3,
+    )
+    assert float(value(last, {last.inputs[0].inputs[0]: 1.0})) == 27
