@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from threading import Lock
 from types import FunctionType
 from typing import Any
+from weakref import WeakValueDictionary
 
 from multikeras.contract import Backend
 from multikeras.graph.bodies import SubGraph
@@ -26,6 +28,11 @@ CHUNK = 5000
 
 #: Attributes that describe a primitive to the graph and not to its kernel.
 _GRAPH_ONLY = {"host_call": ("gradient",)}
+
+
+#: Functions of bodies by the text of their source and all that it refers to, as long as a program holds them.
+_BODIES: WeakValueDictionary[Any, Callable[..., tuple[Any, ...]]] = WeakValueDictionary()
+_bodies_lock = Lock()
 
 
 @dataclass
@@ -155,7 +162,19 @@ def _read_results(tensor: Tensor, read: set[int]) -> tuple[SubGraph, dict[int, i
 def body_function(graph: SubGraph, backend: Backend) -> Callable[..., tuple[Any, ...]]:
     """A body as a function from arrays to a tuple of arrays."""
     straight = straighten(graph.outputs, backend, arguments=graph.bindings)  # type: ignore[arg-type]
-    return Source(straight, backend).function()
+    source = Source(straight, backend)
+    text = source.text()
+    # The same function for equal bodies, so that programs that hold them are found equal too.
+    key = (id(backend), text, tuple(source.key))
+    with _bodies_lock:
+        try:
+            found = _BODIES.get(key)
+        except TypeError:
+            # Something unhashable among the attributes.
+            return source.define(text, lambda function, piece: function)
+        if found is None:
+            found = _BODIES[key] = source.define(text, lambda function, piece: function)
+    return found
 
 
 def _mark_deaths(lines: list[Line], results: Sequence[Tensor]) -> None:
@@ -244,10 +263,6 @@ class Source:
         self.pieces = 0
         self._constants: dict[Tensor, str] = {}
         self._kernels: dict[int, str] = {}
-
-    def function(self) -> Callable[..., tuple[Any, ...]]:
-        """The generated function, from arrays to a tuple of arrays."""
-        return self.define(self.text(), lambda function, position: function)
 
     def define(
         self, text: str, compile_piece: Callable[[Callable[..., Any], int | None], Callable[..., Any]]

@@ -12,6 +12,7 @@ import pytest
 from multikeras import registry
 from multikeras.graph import operands
 from multikeras.graph.ops import elementwise, random, reductions, shapes
+from multikeras.graph.ops.control import scan
 from multikeras.graph.tensor import Placeholder, Tensor, ValueTensor, Variable
 from multikeras.programs import Function, evaluate, function, program, settings, storage
 
@@ -382,3 +383,15 @@ def test_functions_die_with_their_programs() -> None:
         assert [r() for r in seen] == [None, None]
     finally:
         gc.enable()
+
+
+def test_equal_loops_share_what_was_compiled() -> None:
+    program.COMPILED.clear()
+    for number, factor in enumerate((2.5, 2.5, 3.0)):
+        x, h = p(4, 2), p(2)
+        finals, ys = scan(lambda i, e, s, factor=factor: ([s * factor + e], [s]), [x], [h])
+        hits = program.COMPILED.hits
+        last, before = Function([x, h], [*finals, *ys])([np.ones((4, 2)), np.zeros(2)])
+        np.testing.assert_allclose(last, [1 + factor + factor**2 + factor**3] * 2)
+        np.testing.assert_allclose(before[2], [1 + factor] * 2)
+        assert program.COMPILED.hits - hits == (number == 1)
