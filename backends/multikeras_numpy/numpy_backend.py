@@ -16,6 +16,7 @@ from multikeras_numpy.numpy_optimizers import OPTIMIZER_KERNELS
 from multikeras_numpy.numpy_random import RANDOM_KERNELS
 from multikeras_numpy.numpy_reductions import REDUCTION_KERNELS
 from multikeras_numpy.numpy_scatter import scatter_add
+from multikeras_numpy.numpy_sorting import SORTING_KERNELS
 from multikeras_numpy.numpy_special import SPECIAL_KERNELS
 
 _DTYPES = {name: np.dtype(name) for name in DTYPES if name != "bfloat16"}
@@ -71,6 +72,7 @@ class NumpyBackend(Backend):
             **REDUCTION_KERNELS,
             **RANDOM_KERNELS,
             **SPECIAL_KERNELS,
+            **SORTING_KERNELS,
             **OPTIMIZER_KERNELS,
             "scatter_add": scatter_add,
             "broadcast_to": _broadcast_to,

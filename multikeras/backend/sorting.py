@@ -48,16 +48,12 @@ def argsort(x: Any, axis: int | None = -1, descending: bool = False) -> Tensor:
         descending: Whether the largest comes first, and NaN before it.
     """
     number, place = _line(x, axis, "argsort")
-    return _places(number, place, descending)
-
-
-def _places(x: Tensor, axis: int, descending: bool) -> Tensor:
     if descending:
         # Turned round, sorted and turned back, equal entries are in their order again.
-        turned = ops.argsort(shapes.flip(x, axis=(axis,)), axis=axis)
-        made: Tensor = shapes.flip(common.length_of(x, axis) - 1 - turned, axis=(axis,))
+        turned = ops.argsort(shapes.flip(number, axis=(place,)), axis=place)
+        made: Tensor = shapes.flip(common.length_of(number, place) - 1 - turned, axis=(place,))
     else:
-        made = ops.argsort(x, axis=axis)
+        made = ops.argsort(number, axis=place)
     return made
 
 
@@ -82,10 +78,8 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     length = number.shape[-1] if number.ndim else None
     if not number.ndim or count < 0 or (length is not None and count > length):
         raise ValueError(f"K.top_k: k is between 0 and the length of the last axis, received k={k} for {number!r}.")
-    axis = number.ndim - 1
-    window = {"starts": (0,) * number.ndim, "stops": (*[None] * axis, count), "steps": (1,) * number.ndim}
-    places = shapes.slice_(_places(number, axis, True), **window)
-    return ops.take_along_axis(number, places, axis=axis), places
+    values, places = ops.top_k(number, k=count)
+    return values, places
 
 
 # -- places -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from multikeras.contract import Primitive, is_integer, primitive
 from multikeras.graph import operands
 from multikeras.graph.ops.elementwise import less
 from multikeras.graph.ops.rules import first_dtype, first_shape, length_of, where
-from multikeras.graph.ops.shapes import gather, iota, reshape, scatter_add, transpose
+from multikeras.graph.ops.shapes import flip, gather, iota, reshape, scatter_add, slice_, transpose
 from multikeras.graph.tensor import Shape, Tensor
 
 
@@ -36,6 +36,40 @@ argsort: Primitive = primitive(
     dtype=lambda x, axis: "int64",
     gradient=None,
     doc="Places of the entries along an axis from the smallest to the largest, equal ones in their order, NaN last.",
+)
+
+
+def _top_shape(x: Tensor, k: int) -> list[Shape]:
+    length = x.shape[-1] if x.ndim else 0
+    if not x.ndim or k < 0 or (length is not None and k > length):
+        raise ValueError(f"Of a tensor of shape {x.shape} the {k} largest entries along the last axis cannot be taken.")
+    return [(*x.shape[:-1], k)] * 2
+
+
+def _top(x: Tensor, k: int) -> list[Tensor]:
+    axis = x.ndim - 1
+    # Turned round, sorted and turned back, equal entries are in their order again.
+    turned = argsort(flip(x, axis=(axis,)), axis=axis)
+    places = flip(length_of(x, axis) - 1 - turned, axis=(axis,))
+    window = {"starts": (0,) * x.ndim, "stops": (*[None] * axis, k), "steps": (1,) * x.ndim}
+    places = slice_(places, **window)
+    return [take_along_axis(x, places, axis=axis), places]
+
+
+def _top_gradient(g: list[Tensor | None], out: list[Tensor], x: Tensor, k: int) -> Any:
+    axis = x.ndim - 1
+    return (None if g[0] is None else scatter_along_axis(g[0], out[1], axis=axis, size=length_of(x, axis)),)
+
+
+top_k: Primitive = primitive(
+    "top_k",
+    shape=_top_shape,
+    dtype=lambda x, k: [x.dtype, "int64"],
+    gradient=_top_gradient,
+    multiple=True,
+    composition=_top,
+    doc="The k largest entries along the last axis, the largest first, equal ones in their order and NaN before all "
+    "others; and their places.",
 )
 
 
@@ -130,4 +164,4 @@ scatter_along_axis: Primitive = primitive(
     doc="Zeros whose axis has a given length, with x added at its places along it: adjoint of take_along_axis.",
 )
 
-__all__ = ["argsort", "first_shape", "scatter_along_axis", "sort", "take_along_axis"]
+__all__ = ["argsort", "first_shape", "scatter_along_axis", "sort", "take_along_axis", "top_k"]

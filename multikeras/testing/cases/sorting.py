@@ -13,6 +13,7 @@ from multikeras.testing.case import (
     WIDE_FLOATS,
     Case,
     Input,
+    booleans,
     coarse,
     counts,
     distinct,
@@ -65,6 +66,44 @@ def _orders() -> Iterator[Case]:
         yield Case(name, inputs(coarse, (4, 40)), stable, "ties", {"axis": 1}, ("float32", "int32"), result)
 
 
+def _largest(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """By sorting what is turned round, in which equal entries and NaN lie the other way."""
+    turned = np.argsort(x[..., ::-1], -1, kind="stable")
+    places = (x.shape[-1] - 1 - turned)[..., ::-1][..., :k]
+    return np.take_along_axis(x, places, -1), places
+
+
+def _tops() -> Iterator[Case]:
+    def row(label: str, *operands: Input, k: int, dtypes: tuple[str, ...] = _ONE, smooth: bool = False) -> Case:
+        return Case(
+            "top_k",
+            operands,
+            _largest,
+            label,
+            {"k": k},
+            dtypes,
+            (None, "int64"),
+            differentiable=(0,) if smooth else (),
+            exact=True,
+        )
+
+    yield row("", *inputs(distinct, (2, 3, 5)), k=2, dtypes=NUMBERS, smooth=True)
+    yield row("one axis", *inputs(distinct, (6,)), k=1, smooth=True)
+    yield row("all", *inputs(distinct, (2, 5)), k=5, smooth=True)
+    yield row("long rows", *inputs(distinct, (3, 200)), k=7, dtypes=(*WIDE_FLOATS, "int32", "int64"), smooth=True)
+    yield row("half of a long row", *inputs(distinct, (2, 150)), k=100)
+    for label, length in (("", 9), (" in long rows", 200)):
+        yield row(f"ties{label}", *inputs(coarse, (3, length)), k=5, dtypes=(*NUMBERS, "uint32"))
+        yield row(f"booleans{label}", *inputs(booleans, (3, length)), k=5, dtypes=("bool",))
+        special = np.resize([1.0, -0.0, np.nan, 0.0, np.inf, -np.inf, -np.nan, -0.0, 2.0, np.inf], (3, length))
+        for k in (1, 3, 9):
+            yield row(f"{k} of zeros, infinities and NaN{label}", fixed(special), k=k, dtypes=WIDE_FLOATS)
+        yield row(f"6 of mostly NaN{label}", fixed(np.where(special < 2, np.nan, special)), k=6, dtypes=WIDE_FLOATS)
+    yield row("none", *inputs(distinct, (2, 5)), k=0)
+    yield row("no rows", *inputs(distinct, (0, 5)), k=2)
+    yield row("of nothing", *inputs(distinct, (3, 0)), k=0)
+
+
 def _put(x: np.ndarray, indices: np.ndarray, axis: int, size: int) -> np.ndarray:
     made = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)
     for place in np.ndindex(*indices.shape):
@@ -110,4 +149,4 @@ def _places() -> Iterator[Case]:
     yield Case("take_along_axis", last, lambda x, i, axis: np.take_along_axis(x, i, axis), "from the end", {"axis": 1})
 
 
-CASES = [*_orders(), *_places()]
+CASES = [*_orders(), *_tops(), *_places()]
