@@ -40,10 +40,7 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
     """
     phase = settings.learning_phase() if training is None else training
     known = _known(phase)
-    if known is not None:
-        chosen = _made(x if known else alt)
-        return common.fresh(chosen) if isinstance(chosen, Tensor) else chosen
-    return switch(phase, x, alt)
+    return switch(phase if known is None else known, x, alt)
 
 
 def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
@@ -75,6 +72,9 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
     """
     known = _known(condition)
     if known is not None:
+        if isinstance(then_expression, Tensor) and isinstance(else_expression, Tensor):
+            # The type must not depend on which is chosen.
+            then_expression, else_expression = operands.match(then_expression, else_expression)
         chosen = _made(then_expression if known else else_expression)
         return common.fresh(chosen) if isinstance(chosen, Tensor) else chosen
     predicate = as_bool(condition)

@@ -95,6 +95,8 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Tensor:
     _check_equal("batch_dot", x, a, y, b)
     _check_equal("batch_dot", x, 0, y, 0)
     if x.ndim == 2 and y.ndim == 2:
+        if x.dtype == "bool":
+            raise ValueError("K.batch_dot takes numbers, received booleans. K.cast(x, 'int32') makes them 0 and 1.")
         return common.total(x * y, (1,), True)
     kept_x = [i for i in range(1, x.ndim) if i != a]
     kept_y = [i for i in range(1, y.ndim) if i != b]

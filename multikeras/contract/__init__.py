@@ -5,7 +5,17 @@ It imports nothing of the framework; a backend imports nothing of the framework 
 
 from multikeras.contract.backend import Array, Backend, Kernel
 from multikeras.contract.device import DeviceError, DeviceSettings
-from multikeras.contract.dtypes import DTYPES, FLOATS, INTEGERS, SIZES, check_dtype, is_float, is_integer, promote
+from multikeras.contract.dtypes import (
+    DTYPES,
+    FLOATS,
+    INTEGERS,
+    SIZES,
+    check_dtype,
+    is_float,
+    is_integer,
+    promote,
+    weak,
+)
 from multikeras.contract.primitive import PRIMITIVES, Primitive, primitive, set_builder
 
 __all__ = [
@@ -26,4 +36,5 @@ __all__ = [
     "primitive",
     "promote",
     "set_builder",
+    "weak",
 ]

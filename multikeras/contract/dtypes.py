@@ -1,7 +1,8 @@
 """The data types of multikeras, and the one rule by which they combine.
 
 The rule is ours and not a library's, so that an expression has one type on every backend: the
-lattice of JAX and Keras 3, in which an integer meets a float and becomes that float.
+lattice of JAX and Keras 3, in which an integer meets a float and becomes that float. docs/dtypes.md
+shows it as tables.
 """
 
 from __future__ import annotations
@@ -94,3 +95,26 @@ def _promote_pair(x: str, y: str) -> str:
 def promote(*dtypes: str) -> str:
     """The type in which values of the given types meet, e.g. int32 and float16 in float16."""
     return reduce(_promote_pair, dtypes)
+
+
+#: What a number, array or list is beside a tensor: all that counts of its type.
+KINDS = ("bool", "int", "float")
+
+
+def weak(kind: str, beside: str, floatx: str) -> str:
+    """The type that a number or array takes beside a tensor.
+
+    Only tensors have types of their own. A number takes that of the tensor, unless the tensor could not
+    hold it at all: floating numbers beside whole ones become floatx, and whole ones beside booleans int32.
+    The tensor is then promoted to meet it.
+
+    Args:
+        kind: `'bool'`, `'int'` or `'float'`.
+        beside: The tensor's type.
+        floatx: The default float type.
+    """
+    if beside in FLOATS or kind == "bool":
+        return beside
+    if kind == "float":
+        return floatx
+    return "int32" if beside == "bool" else beside
