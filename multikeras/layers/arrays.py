@@ -31,13 +31,15 @@ class _Made:
         dtypes: Data types of the outputs.
         made_at: When it was made, by the clock of `versions`.
         checked_at: When nothing had changed since, by the same clock.
+        batch: The batch size that a stateful layer keeps its states for; None elsewhere.
     """
 
-    __slots__ = ("checked_at", "dtypes", "function", "made_at", "single")
+    __slots__ = ("batch", "checked_at", "dtypes", "function", "made_at", "single")
 
-    def __init__(self, function: Function, single: bool) -> None:
+    def __init__(self, function: Function, single: bool, batch: int | None = None) -> None:
         self.function = function
         self.single = single
+        self.batch = batch
         self.dtypes = [t.dtype for t in function.outputs]
         self.made_at = self.checked_at = versions.now()
 
@@ -88,6 +90,11 @@ def call(layer: Layer, inputs: Any, arguments: dict[str, Any]) -> Any:
         made = programs[key] = _trace(layer, values, single, arguments, fed_arguments)
         while len(programs) > _KEPT:
             programs.popitem(last=False)
+    if made.batch is not None and values[0].shape[:1] != (made.batch,):
+        raise ValueError(
+            f"Layer {layer.name!r} is stateful and keeps states for a batch size of {made.batch}; received an array of "
+            f"shape {tuple(values[0].shape)}."
+        )
     arrays = made.function.run(values, backend)
     name, to_numpy = backend.name, backend.to_numpy
     outputs = [
@@ -120,14 +127,18 @@ def _trace(layer: Layer, values: list[Any], single: bool, arguments: dict[str, A
     """The program of a call on arrays of these ranks and types."""
     count = len(values) - len(fed_arguments)
     dtypes = [_dtype(layer, i if i < count else None, v) for i, v in enumerate(values)]
-    fed = [Placeholder((None, *v.shape[1:])[: v.ndim], dtype) for v, dtype in zip(values, dtypes, strict=True)]
+    # The states of a sample belong to its place in the batch, so that the number of places is known.
+    stateful = any(inner.stateful for inner in versions.inside(layer))
+    batch = values[0].shape[0] if stateful and values[0].ndim else None
+    shapes = [tuple(v.shape) if stateful else (None, *v.shape[1:])[: v.ndim] for v in values]
+    fed = [Placeholder(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     given: Any = fed[0] if single else fed[:count]
     passed = {**arguments, **dict(zip(fed_arguments, fed[count:], strict=True))}
     with calls.scratch() as record:
         result = layer._call_in_graph(given, passed)
     outputs = result if isinstance(result, list) else [result]
     stored = owned.state_updates(record.children)
-    return _Made(Function(fed, outputs, stored, name=layer.name), single=not isinstance(result, list))
+    return _Made(Function(fed, outputs, stored, name=layer.name), not isinstance(result, list), batch)
 
 
 def _dtype(layer: Layer, position: int | None, value: Any) -> str:

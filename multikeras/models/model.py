@@ -9,9 +9,10 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras.graph.tensor import Tensor
-from multikeras.layers import calls
-from multikeras.layers.base import _is_shape
+from multikeras.layers import calls, versions
+from multikeras.layers.base import Layer, _is_shape
 from multikeras.layers.input_layer import Input
+from multikeras.layers.wrappers import Wrapper
 from multikeras.models.network import Network
 from multikeras.models.summary import print_summary
 from multikeras.saving.saved import Saved
@@ -53,7 +54,7 @@ class Model(Network, Trainer, Saved):
         if self.inputs:
             return
         single = not isinstance(x, (list, tuple)) or _is_shape(x)
-        given = [_input_like(value) for value in ([x] if single else x)]
+        given = [_input_like(value, self.stateful) for value in ([x] if single else x)]
         with calls.scratch() as around:
             outputs = self._call_in_graph(given[0] if single else given, {})
         # What the model asked for in its call lives in the record of it.
@@ -141,12 +142,17 @@ class Model(Network, Trainer, Saved):
     @property
     def stateful(self) -> bool:  # type: ignore[override]
         """Whether a layer keeps a state from batch to batch."""
-        return any(layer.stateful for layer in self.layers)
+        return bool(self._stateful_layers())
+
+    def _stateful_layers(self) -> list[Layer]:
+        """The layers that keep a state, at any depth; models and wrappers have such layers inside."""
+        inside = [layer for layer in versions.inside(self) if not isinstance(layer, (Network, Wrapper))]
+        return [layer for layer in inside if layer.stateful]
 
     def reset_states(self) -> None:
         """Sets the states of stateful layers to their beginning."""
-        for layer in self.layers:
-            if layer.stateful and hasattr(layer, "reset_states"):
+        for layer in self._stateful_layers():
+            if hasattr(layer, "reset_states"):
                 layer.reset_states()
 
 
@@ -167,10 +173,17 @@ def _ends(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any
     return found.get("inputs"), found.get("outputs")
 
 
-def _input_like(value: Any) -> Tensor:
-    """An input for data like an array, or of a shape with the batch axis."""
+def _input_like(value: Any, keeps_batch: bool = False) -> Tensor:
+    """An input for data like an array, or of a shape with the batch axis.
+
+    Args:
+        value: The array or shape.
+        keeps_batch: Whether the batch size is that of the shape; that of an array may change.
+    """
+    batch = None
     if isinstance(value, (list, tuple)) and _is_shape(value):
         shape = tuple(value[1:])
+        batch = value[0] if keeps_batch else None
     else:
         shape = tuple(value.shape[1:]) if hasattr(value, "shape") else np.shape(value)[1:]
-    return Input(shape=shape, dtype=K.floatx())
+    return Input(batch_shape=(batch, *shape), dtype=K.floatx())

@@ -139,7 +139,8 @@ class Sequential(Model):
         first = self._added[0]
         try:
             with outside_bodies(), calls.apart():
-                self._begin(_input_like(x) if not hasattr(first, "input_dtype") else _typed_input(x, first))
+                like = _input_like(x, self.stateful)
+                self._begin(like if not hasattr(first, "input_dtype") else _typed_input(like, first))
                 for layer in self._added:
                     self._connect(layer)
         except Exception:
@@ -210,6 +211,5 @@ def _first_input(layer: Layer) -> Tensor | None:
     return Input(batch_shape=shape, dtype=dtype, name=f"{layer.name}_input")
 
 
-def _typed_input(x: Any, layer: Layer) -> Tensor:
-    like = _input_like(x)
+def _typed_input(like: Tensor, layer: Layer) -> Tensor:
     return Input(batch_shape=like.shape, dtype=getattr(layer, "input_dtype", K.floatx()))

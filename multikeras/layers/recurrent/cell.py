@@ -90,23 +90,17 @@ class RecurrentCell(Layer):
     # -- weights --------------------------------------------------------------------------------
 
     def build(self, input_shape: Any) -> None:
-        length = input_shape[-1]
-        if length is None or isinstance(length, (list, tuple)):
-            raise ValueError(
-                f"{type(self).__name__} needs to know the number of features of its input, received shape "
-                f"{input_shape}."
-            )
-        width = self._gates * self.units
+        kernel_shape, recurrent_shape = self._kernel_shapes(input_shape)
         self.kernel = self.add_weight(
             "kernel",
-            (length, width),
+            kernel_shape,
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
         self.recurrent_kernel = self.add_weight(
             "recurrent_kernel",
-            (self.units, width),
+            recurrent_shape,
             initializer=self.recurrent_initializer,
             regularizer=self.recurrent_regularizer,
             constraint=self.recurrent_constraint,
@@ -121,6 +115,17 @@ class RecurrentCell(Layer):
                 constraint=self.bias_constraint,
             )
         self.built = True
+
+    def _kernel_shapes(self, input_shape: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The shapes of the kernel and of that of the state."""
+        length = input_shape[-1]
+        if length is None or isinstance(length, (list, tuple)):
+            raise ValueError(
+                f"{type(self).__name__} needs to know the number of features of its input, received shape "
+                f"{input_shape} for one step."
+            )
+        width = self._gates * self.units
+        return (length, width), (self.units, width)
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self._gates * self.units,)

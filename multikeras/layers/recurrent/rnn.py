@@ -201,9 +201,12 @@ class RNN(Layer):
         return InputSpec(shape=(shape[0] if self.stateful else None, None, *shape[2:]))
 
     def _input_specs(self, count: int) -> Any:
-        states = list(self.state_spec or ())
-        rest = [*states, *(self.constants_spec or ())]
-        return [*self.input_spec, *rest] if count == 1 + len(rest) else [*self.input_spec, *[None] * (count - 1)]
+        first = self.input_spec[0]
+        if first.shape is not None:
+            # A batch of another size than that of the states has a message of its own.
+            first = InputSpec(shape=(None, *first.shape[1:]))
+        rest = [*(self.state_spec or ()), *(self.constants_spec or ())]
+        return [first, *(rest if count == 1 + len(rest) else [None] * (count - 1))]
 
     def __call__(self, inputs: Any, initial_state: Any = None, constants: Any = None, **kwargs: Any) -> Any:
         """Calls the layer.
