@@ -24,7 +24,8 @@ class Trainer:
     """The part of a model that trains it.
 
     The model itself supplies `inputs`, `outputs`, `input_names`, `output_names`, `feed_inputs`, `feed_input_names`,
-    `trainable_weights`, `updates`, `state_updates`, `loss_terms`, `metric_terms`, `layers` and `build_from_data`.
+    `trainable_weights`, `updates`, `state_updates`, `loss_terms`, `metric_terms`, `layers`, `build_from_data` and
+    `_stateful_layers`.
 
     Attributes:
         stop_training: Set to True by a callback, it ends `fit` after the batch or epoch.
@@ -170,14 +171,10 @@ class Trainer:
         fixed = K.int_shape(self.inputs[0])[0]
         if fixed is not None:
             if batch_size is not None and batch_size != fixed:
-                raise ValueError(
-                    f"The model {self.name!r} was made for batches of {fixed} samples; received "
-                    f"batch_size={batch_size}."
-                )
+                raise ValueError(f"{self._fixed_size()}; received batch_size={batch_size}.")
             if size % fixed:
                 raise ValueError(
-                    f"The model {self.name!r} was made for batches of {fixed} samples, so their number has to be a "
-                    f"multiple of {fixed}; received {size}."
+                    f"{self._fixed_size()}, so the number of samples has to be a multiple of {fixed}; received {size}."
                 )
             return fixed
         if batch_size is None:
@@ -185,6 +182,20 @@ class Trainer:
         if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
             raise ValueError(f"`batch_size` is a whole number from 1, received {batch_size!r}.")
         return int(batch_size)
+
+    def _fixed_size(self) -> str:
+        """The beginning of a message about a batch of another size."""
+        size = K.int_shape(self.inputs[0])[0]
+        stateful = self._stateful_layers()  # type: ignore[attr-defined]
+        layers = ", ".join(repr(layer.name) for layer in stateful if layer.built)
+        why = f", for which its stateful layers keep states ({layers})" if layers else ""
+        return f"The model {self.name!r} was made for a batch size of {size}{why}"
+
+    def _check_batch(self, size: int) -> None:
+        """Refuses a batch of another size than the model was made for."""
+        fixed = K.int_shape(self.inputs[0])[0] if self.inputs else None
+        if fixed is not None and size != fixed:
+            raise ValueError(f"{self._fixed_size()}; received a batch of {size}.")
 
     # -- training -------------------------------------------------------------------------------
 
@@ -333,6 +344,7 @@ class Trainer:
     ) -> Any:
         compiled = self._ready(x)
         data = self._data(x, y, sample_weight, class_weight)
+        self._check_batch(data.size)
         if reset_metrics and compiled.metrics:
             compiled.reset_metrics()
         return _one_or_list(compiled.batch_function(training)(data.range(0, data.size)))
@@ -405,6 +417,7 @@ class Trainer:
         """
         tables = self._predictor_inputs(x)
         size = data_module.size_of(tables, ())
+        self._check_batch(size)
         results = self.predict_function([each.range(0, size) for each in tables])
         return results[0] if len(results) == 1 else results
 
