@@ -22,11 +22,13 @@ class Callback:
     leaves loss and metrics on the device until the epoch ends.
 
     Attributes:
+        transient: Names of attributes that belong to a process, and are not restored with a run.
         model: The model that is trained.
         params: `batch_size`, `epochs`, `steps`, `samples`, `verbose`, `do_validation` and `metrics`.
         validation_data: Always None; kept because old callbacks look for it.
     """
 
+    transient: frozenset[str] = frozenset()
     model: Any = None
     params: dict[str, Any] = {}
     validation_data: Any = None
@@ -139,6 +141,15 @@ class CallbackList:
         self.model = model
         for callback in self.callbacks:
             callback.set_model(model)
+            if hasattr(callback, "set_callbacks"):
+                callback.set_callbacks(self.callbacks)
+
+    def first_epoch(self, initial_epoch: int) -> int:
+        """Number of the first epoch to run, once all have begun: one of them may resume an earlier run."""
+        for callback in self.callbacks:
+            if hasattr(callback, "after_train_begin"):
+                initial_epoch = max(initial_epoch, callback.after_train_begin(initial_epoch))
+        return initial_epoch
 
     def of_batches(self, mode: str) -> list[Any]:
         """Those that look at batches."""
@@ -160,6 +171,8 @@ class CallbackList:
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.call("on_epoch_end", epoch, {} if logs is None else logs)
+        # Whoever keeps the state of all others comes after them, wherever it stands.
+        self.call("after_epoch_end", epoch)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.call("on_train_begin", {} if logs is None else logs)

@@ -67,6 +67,8 @@ class TerminateOnNaN(Callback):
 class CSVLogger(Callback):
     """Writes what every epoch logs as a row of a table."""
 
+    transient = frozenset({"append", "filename", "_header", "_names"})
+
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         """Keeps the settings.
 
