@@ -264,10 +264,11 @@ class Trainer:
         self.__dict__["history"] = run.history
         try:
             run.callbacks.on_train_begin()
-            for epoch in range(initial_epoch, epochs):
-                self._fit_epoch(run, epoch, shuffle, validation_steps, validation_freq)
+            for epoch in range(run.callbacks.first_epoch(initial_epoch), epochs):
+                # A run that is resumed may have been stopped in its last epoch.
                 if self.stop_training:
                     break
+                self._fit_epoch(run, epoch, shuffle, validation_steps, validation_freq)
             run.callbacks.on_train_end()
         finally:
             for bar in run.bars:
