@@ -57,9 +57,17 @@ def _again(tensor: Tensor, made: Mapping[Tensor, Any], effects: bool) -> Any:
     if not effects and primitive.name == "print_value":
         return inputs[0]
     if effects and isinstance(tensor, Update):
-        variable, value = inputs
+        variable, value, *rest = inputs
+        if primitive is updates.ASSIGN_MOVED:
+            settled = updates.Settled(variable, value, True, rest[1])
+            assert tensor.left is not None
+            return updates.assign_settled(settled, value, rest[1], tensor.left)
         if primitive is updates.ASSIGN_AVERAGE:
             return updates.assign_average(variable, value, **tensor.attributes)
-        return (updates.assign if primitive is updates.ASSIGN else updates.assign_add)(variable, value)
+        if primitive is updates.ASSIGN_ADD:
+            return updates.assign_add(variable, value)
+        copy = updates.assign(variable, value)
+        copy.left = tensor.left
+        return copy
     attributes = {n: made[v] if isinstance(v, Tensor) else v for n, v in all_attributes(tensor).items()}
     return apply(primitive, tuple(inputs), attributes)

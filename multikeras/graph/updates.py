@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from multikeras.contract import Primitive, primitive
 from multikeras.graph import operands
-from multikeras.graph.context import context, inside
-from multikeras.graph.tensor import Tensor, Variable
+from multikeras.graph.context import Body, context, inside
+from multikeras.graph.tensor import Constant, Tensor, Variable
 
 
 class Update(Tensor):
@@ -22,11 +23,13 @@ class Update(Tensor):
 
     Attributes:
         variable: What will be stored into.
+        left: The body that it was made in and carried out of, or None.
     """
 
-    __slots__ = ("variable",)
+    __slots__ = ("left", "variable")
 
     variable: Variable
+    left: Body | None
 
     @property
     def increments(self) -> bool:
@@ -82,7 +85,23 @@ ASSIGN_AVERAGE: Primitive = primitive(
 )
 
 
-def _update(rule: Primitive, variable: Variable, value: Any, **attributes: Any) -> Update:
+def _moved(x: Tensor, value: Tensor, old: Tensor, scale: Tensor) -> Tensor:
+    return value if x is old else value + (x - old) * scale
+
+
+ASSIGN_MOVED: Primitive = primitive(
+    "assign_moved",
+    shape=lambda x, value, old, scale: x.shape,
+    dtype=lambda x, value, old, scale: x.dtype,
+    gradient=lambda g, out, x, value, old, scale: (None, g, None, None),
+    composition=_moved,
+    effect=True,
+    doc="What increments in a loop or a branch made of a variable, to be stored. Where another increment came before "
+    "them, what that one added is added, times what the averages among them leave of it.",
+)
+
+
+def _update(rule: Primitive, variable: Variable, value: Any, *rest: Tensor, **attributes: Any) -> Update:
     if not isinstance(variable, Variable):
         raise TypeError(
             f"Only a variable can be updated, received {variable!r}. Make it with K.variable or add_weight."
@@ -101,9 +120,10 @@ def _update(rule: Primitive, variable: Variable, value: Any, **attributes: Any) 
         new = PRIMITIVES["broadcast_to"](new, shape=variable.shape)
     made = Update(variable.shape, variable.dtype)
     made.primitive = rule
-    made.inputs = (variable, new)
+    made.inputs = (variable, new, *rest)
     made.attributes = attributes
     made.variable = variable
+    made.left = None
     if context.body is not None:
         context.body.updates.append(made)
     return made
@@ -124,36 +144,102 @@ def assign_average(variable: Variable, value: Any, momentum: float) -> Update:
     return _update(ASSIGN_AVERAGE, variable, value, momentum=float(momentum))
 
 
-def chain(updates: Iterable[Update]) -> tuple[dict[Update, Tensor], dict[Variable, Update]]:
+@dataclass(frozen=True)
+class Settled:
+    """What a body makes of a variable.
+
+    Attributes:
+        variable: The variable.
+        value: Its new value, a tensor of the body.
+        increments: Whether all updates of it are increments.
+        scale: How much of a change of the variable from before they leave: the product of the
+            momenta; None for all of it.
+    """
+
+    variable: Variable
+    value: Tensor
+    increments: bool
+    scale: Tensor | None
+
+
+def assign_settled(settled: Settled, value: Tensor, scale: Tensor | None, scope: Body) -> Update:
+    """The update outside of a body for those inside.
+
+    Args:
+        settled: What the body makes of the variable.
+        value: The new value, outside.
+        scale: The scale, outside.
+        scope: The body.
+    """
+    variable = settled.variable
+    if settled.increments:
+        factor = operands.scalar(1, variable.dtype) if scale is None else scale
+        made = _update(ASSIGN_MOVED, variable, value, variable, factor)
+    else:
+        made = assign(variable, value)
+    made.left = scope
+    return made
+
+
+def chain(
+    listed: Iterable[Update], found: Iterable[Update] = ()
+) -> tuple[dict[Update, Tensor], dict[Variable, Update]]:
     """What each update starts from, and the last update of each variable.
 
     Increments of one variable compose in order; of several plain updates the last wins.
+
+    Args:
+        listed: Updates that are to be made, in this order.
+        found: Updates that what is computed reads, which come after them.
+
+    Raises:
+        ValueError: If a loop or branch sets a variable that is incremented elsewhere, so that the
+            increment would be lost.
     """
     bases: dict[Update, Tensor] = {}
     last: dict[Variable, Update] = {}
-    for update in dict.fromkeys(updates):
+    for update in dict.fromkeys([*listed, *found]):
         before = last.get(update.variable)
-        if before is not None and not update.increments and not before.increments:
-            warnings.warn(
-                f"Variable {update.variable.name!r} is updated twice in one run; the last update wins.",
-                stacklevel=4,
-            )
+        if before is not None and not update.increments:
+            if not before.increments:
+                warnings.warn(
+                    f"Variable {update.variable.name!r} is updated twice in one run; the last update wins.",
+                    stacklevel=4,
+                )
+            elif update.left is not None:
+                raise ValueError(
+                    f"Variable {update.variable.name!r} is set in {update.left} and incremented outside of it in the "
+                    "same run, so that the increment would be lost. Let both increment it (K.update_add, "
+                    "K.moving_average_update), or set it outside as well."
+                )
         bases[update] = before if before is not None and update.increments else update.variable
         last[update.variable] = update
     return bases, last
 
 
-def settle(updates: list[Any]) -> tuple[list[Variable], list[Tensor]]:
-    """The variables that a body updates, and the new value of each."""
-    variables: dict[Variable, Tensor] = {}
+def settle(updates: Iterable[Update]) -> list[Settled]:
+    """What a body makes of the variables that it updates."""
+    result: dict[Variable, Settled] = {}
     for update in updates:
-        before = variables.get(update.variable)
+        before = result.get(update.variable)
+        value: Tensor = update
+        increments, scale = update.increments, _scale(update)
         if before is not None and update.increments:
             # A second increment starts from the first one's result, not from the old value.
-            _, value = update.inputs
             assert update.primitive is not None and update.primitive.composition is not None
             with inside(update.body):
-                variables[update.variable] = update.primitive.composition(before, value, **update.attributes)
-        else:
-            variables[update.variable] = update
-    return list(variables), list(variables.values())
+                value = update.primitive.composition(before.value, *update.inputs[1:], **update.attributes)
+                if before.scale is not None:
+                    scale = before.scale if scale is None else before.scale * scale
+            increments = before.increments
+        result[update.variable] = Settled(update.variable, value, increments, scale)
+    return list(result.values())
+
+
+def _scale(update: Update) -> Tensor | None:
+    if update.primitive is ASSIGN_AVERAGE:
+        return operands.scalar(update.attributes["momentum"], update.dtype)
+    if update.primitive is ASSIGN_MOVED:
+        scale = update.inputs[3]
+        return None if isinstance(scale, Constant) and scale.value == 1 else scale
+    return None

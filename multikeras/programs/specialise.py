@@ -112,7 +112,7 @@ class Specialiser:
     def run(self, outputs: Sequence[Tensor], updates: Sequence[Update]) -> Specialised:
         reached = self.reachable([*outputs, *updates])
         found = sorted((t for t in reached if isinstance(t, Update)), key=lambda t: t.serial)
-        self.bases, last = chain([*updates, *found])
+        self.bases, last = chain(updates, found)
         # Creation order: it is what keeps memory low, since a gradient follows what it reads.
         for tensor in sorted(reached, key=lambda t: t.serial):
             self.demand(tensor)

@@ -152,3 +152,18 @@ def test_no_warning_for_increments(fresh_session):
         warnings.simplefilter("error")
         K.function([], [], [K.update_add(x, 1.0), K.update_add(x, 1.0)])([])
     assert K.get_value(x) == 3
+
+
+def test_update_in_a_loop_and_outside_in_one_run(each_backend):
+    count, mean = K.variable(10.0), K.variable([8.0, 0.0])
+
+    def step(entry, states):
+        K.update_add(count, 1.0)
+        K.moving_average_update(mean, entry[0], 0.5)
+        return entry, []
+
+    x = K.placeholder((None, None, 2))
+    _, outputs, _ = K.rnn(step, x, [])
+    K.function([x], [outputs], [K.update_add(count, 100.0), K.update_add(mean, [4.0, 4.0])])([np.ones((1, 2, 2))])
+    assert K.get_value(count) == 112
+    np.testing.assert_array_equal(K.get_value(mean), [12 / 4 + 0.75, 4 / 4 + 0.75])

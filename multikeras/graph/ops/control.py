@@ -8,10 +8,10 @@ from typing import Any
 from multikeras.contract import PRIMITIVES, Primitive, is_float, primitive
 from multikeras.graph import operands
 from multikeras.graph.bodies import SubGraph, captured, inline, trace
-from multikeras.graph.context import Body
+from multikeras.graph.context import Body, inside
 from multikeras.graph.ops.rules import length_of, where, zeros_like
 from multikeras.graph.tensor import Parameter, Shape, Tensor
-from multikeras.graph.updates import Update, assign, settle
+from multikeras.graph.updates import Settled, Update, assign_settled, settle
 
 # -- scan ---------------------------------------------------------------------------------------
 
@@ -159,10 +159,10 @@ def scan(
                 f"{after.shape} and type {after.dtype}: a state keeps both. Cast or reshape what it returns."
             )
     ys = outputs[len(states) :]
-    changed, settled = settle(scope.updates)
-    all_carries = [*carries, *changed]
-    bindings = [*bound, *changed]
-    results = [*outputs[: len(states)], *settled, *ys]
+    updated = CarriedUpdates(scope)
+    all_carries = [*carries, *updated.starts]
+    bindings = [*bound, *updated.bindings]
+    results = [*outputs[: len(states)], *updated.results, *ys]
     outer = captured(scope, results, bindings)
     made = scan_(
         *sequences,
@@ -175,8 +175,38 @@ def scan(
         reverse=reverse,
     )
     finals, stacked = made[: len(states)], made[len(all_carries) : len(all_carries) + len(ys)]
-    effects = [assign(v, made[len(states) + i]) for i, v in enumerate(changed)]
+    effects = updated.leave(made[len(states) : len(all_carries)])
     return with_effects(finals, effects), with_effects(stacked, effects)
+
+
+class CarriedUpdates:
+    """The variables that the body of a loop updates, as carries.
+
+    Attributes:
+        starts: Values before the first iteration.
+        bindings: What stands for them in the body.
+        results: Values after an iteration.
+    """
+
+    def __init__(self, scope: Body) -> None:
+        self._scope = scope
+        self._settled = settle(scope.updates)
+        self._scaled = [s for s in self._settled if s.scale is not None]
+        variables = [s.variable for s in self._settled]
+        self.starts: list[Tensor] = [*variables, *[operands.scalar(1, s.variable.dtype) for s in self._scaled]]
+        with inside(scope):
+            scales = [Parameter((), s.variable.dtype) for s in self._scaled]
+            products = [held * s.scale for held, s in zip(scales, self._scaled, strict=True)]
+        self.bindings: list[Tensor] = [*variables, *scales]
+        self.results: list[Tensor] = [*[s.value for s in self._settled], *products]
+
+    def leave(self, finals: Sequence[Tensor]) -> list[Update]:
+        """The updates outside, from the final values of the carries."""
+        scales = dict(zip(self._scaled, finals[len(self._settled) :], strict=True))
+        return [
+            assign_settled(s, value, scales.get(s), self._scope)
+            for s, value in zip(self._settled, finals, strict=False)
+        ]
 
 
 # -- cond ---------------------------------------------------------------------------------------
@@ -247,14 +277,16 @@ def cond(
             "The two branches must return tensors of equal rank and type, received "
             f"{[(t.shape, t.dtype) for t in then_results]} and {[(t.shape, t.dtype) for t in else_results]}."
         )
-    then_variables, then_settled = settle(then_scope.updates)
-    else_variables, else_settled = settle(else_scope.updates)
-    variables = list(dict.fromkeys([*then_variables, *else_variables]))
+    then_settled = {s.variable: s for s in settle(then_scope.updates)}
+    else_settled = {s.variable: s for s in settle(else_scope.updates)}
     # A variable that only one branch updates keeps its value in the other.
-    then_new = dict(zip(then_variables, then_settled, strict=True))
-    else_new = dict(zip(else_variables, else_settled, strict=True))
-    then_outputs = [*then_results, *[then_new.get(v, v) for v in variables]]
-    else_outputs = [*else_results, *[else_new.get(v, v) for v in variables]]
+    pairs = [
+        (then_settled.get(v, Settled(v, v, True, None)), else_settled.get(v, Settled(v, v, True, None)))
+        for v in dict.fromkeys([*then_settled, *else_settled])
+    ]
+    scaled = [(t, e) for t, e in pairs if t.increments and e.increments and not (t.scale is None and e.scale is None)]
+    then_outputs = [*then_results, *[t.value for t, _ in pairs], *[_scale_of(t) for t, _ in scaled]]
+    else_outputs = [*else_results, *[e.value for _, e in pairs], *[_scale_of(e) for _, e in scaled]]
     outer = list(dict.fromkeys([*captured(then_scope, then_outputs, []), *captured(else_scope, else_outputs, [])]))
     made = cond_(
         predicate,
@@ -262,8 +294,18 @@ def cond(
         then_body=SubGraph(outer, then_outputs, then_scope),
         else_body=SubGraph(outer, else_outputs, else_scope),
     )
-    effects = [assign(v, made[len(then_results) + i]) for i, v in enumerate(variables)]
-    return with_effects(made[: len(then_results)], effects)
+    count = len(then_results)
+    scales = dict(zip([t.variable for t, _ in scaled], made[count + len(pairs) :], strict=True))
+    effects = []
+    for (t, e), value in zip(pairs, made[count:], strict=False):
+        scale = scales.get(t.variable)
+        settled = Settled(t.variable, value, t.increments and e.increments, scale)
+        effects.append(assign_settled(settled, value, scale, then_scope))
+    return with_effects(made[:count], effects)
+
+
+def _scale_of(settled: Settled) -> Tensor:
+    return operands.scalar(1, settled.variable.dtype) if settled.scale is None else settled.scale
 
 
 # -- effects and doors --------------------------------------------------------------------------

@@ -9,10 +9,9 @@ from multikeras.contract import Primitive, is_float, primitive
 from multikeras.graph import operands
 from multikeras.graph.bodies import SubGraph, captured, inline, trace
 from multikeras.graph.context import Body
-from multikeras.graph.ops.control import cond, scan, with_effects
+from multikeras.graph.ops.control import CarriedUpdates, cond, scan, with_effects
 from multikeras.graph.ops.elementwise import less, logical_and
 from multikeras.graph.tensor import Parameter, Shape, Tensor
-from multikeras.graph.updates import assign, settle
 
 
 def _merged(before: Tensor, after: Tensor, body: SubGraph) -> Shape:
@@ -140,21 +139,21 @@ def while_loop(
                 f"The {label} got a loop variable of type {before.dtype} and returned one of type {after.dtype}: it "
                 "keeps its type. Cast what is returned."
             )
-    changed, settled = settle(scope.updates)
-    results = [*outputs, *settled]
-    bindings = [*bound, *changed]
+    updated = CarriedUpdates(scope)
+    results = [*outputs, *updated.results]
+    bindings = [*bound, *updated.bindings]
     outer = captured(scope, results, bindings)
     made = while_(
         first,
         start,
         *carries,
-        *changed,
+        *updated.starts,
         *outer,
         body=SubGraph([*bindings, *outer], results, scope),
         num_carries=len(bindings),
         maximum_iterations=maximum_iterations,
     )
-    effects = [assign(v, made[len(bound) + i]) for i, v in enumerate(changed)]
+    effects = updated.leave(made[len(bound) :])
     return with_effects(made[1 : len(bound)], effects)
 
 

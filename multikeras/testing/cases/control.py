@@ -260,6 +260,16 @@ def _updates() -> Iterator[Case]:
     def assign_average(x: Tensor) -> Tensor:
         return updates.assign_average(_variable((3, 4), x.dtype), x, 0.75)
 
+    def assign_moved(x: Tensor) -> Tensor:
+        v = _variable((3, 4), x.dtype)
+
+        def step(i: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+            updates.assign_average(v, h, 0.5)
+            return [h], []
+
+        (last,), _ = control.scan(step, [], [x], length=2)
+        return last.inputs[1]
+
     def after(x: Tensor) -> Tensor:
         return control.with_effects([x], [updates.assign(_variable((3, 4), x.dtype), x * 2)])[0]
 
@@ -267,6 +277,7 @@ def _updates() -> Iterator[Case]:
         ("assign", assign, lambda x: x),
         ("assign_add", assign_add, lambda x: 1.5 + x),
         ("assign_average", assign_average, lambda x: 0.75 * 1.5 + 0.25 * x),
+        ("assign_moved", assign_moved, lambda x: 0.25 * 1.5 + 0.75 * x),
         ("after", after, lambda x: x),
     ):
         yield Case(name, inputs(normal, (3, 4)), reference, build=build, differentiable=(0,), unknown=False)
