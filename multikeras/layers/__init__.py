@@ -9,6 +9,7 @@ from multikeras import lookup
 from multikeras.layers.activation import Activation, ActivityRegularization
 from multikeras.layers.base import InputSpec, Layer
 from multikeras.layers.convolution import Conv1D, Conv2D, Conv3D
+from multikeras.layers.convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell, ConvRNN2D
 from multikeras.layers.dense import Dense
 from multikeras.layers.dropout import Dropout, SpatialDropout1D
 from multikeras.layers.embedding import Embedding
@@ -76,6 +77,8 @@ _LAYERS: tuple[type[Layer], ...] = (
     Conv1D,
     Conv2D,
     Conv3D,
+    ConvLSTM2D,
+    ConvRNN2D,
     CuDNNGRU,
     CuDNNLSTM,
     Dense,
@@ -109,7 +112,7 @@ _LAYERS: tuple[type[Layer], ...] = (
     ZeroPadding2D,
 )
 #: What recurrent layers are made of.
-_CELLS: tuple[type[Layer], ...] = (GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells)
+_CELLS: tuple[type[Layer], ...] = (ConvLSTM2DCell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells)
 _KNOWN: dict[str, Any] = {layer.__name__: layer for layer in (*_LAYERS, *_CELLS)}
 
 
@@ -148,6 +151,9 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Conv3D",
+    "ConvLSTM2D",
+    "ConvLSTM2DCell",
+    "ConvRNN2D",
     "CuDNNGRU",
     "CuDNNLSTM",
     "Dense",

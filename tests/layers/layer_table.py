@@ -270,6 +270,25 @@ CASES: list[Case] = [
         [(2, 5, 3)],
         references.loop(references.gru_with(torch.sigmoid, reset_after=True), [4]),
     ),
+    Case("conv lstm 2d", lambda: layers.ConvLSTM2D(2, (3, 2)), [(2, 3, 5, 4, 3)], references.conv_lstm(2)),
+    Case(
+        "conv lstm 2d of sequences, strided",
+        lambda: layers.ConvLSTM2D(2, 3, strides=2, padding="same", return_sequences=True),
+        [(2, 3, 5, 4, 2)],
+        references.conv_lstm(2, "same", strides=2, sequences=True),
+    ),
+    Case(
+        "conv lstm 2d channels first, dilated",
+        lambda: layers.ConvLSTM2D(2, 2, data_format="channels_first", dilation_rate=2),
+        [(2, 2, 3, 5, 4)],
+        references.conv_lstm(2, dilation=2, first=True),
+    ),
+    Case(
+        "conv rnn 2d of a cell",
+        lambda: layers.ConvRNN2D(layers.ConvLSTM2DCell(2, 2, padding="same")),
+        [(2, 2, 4, 3, 2)],
+        references.conv_lstm(2, "same"),
+    ),
     Case(
         "time distributed",
         lambda: layers.TimeDistributed(layers.Dense(4, activation="tanh")),
