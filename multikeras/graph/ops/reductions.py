@@ -24,8 +24,21 @@ def _expand(g: Tensor, axis: tuple[int, ...], keepdims: bool) -> Tensor:
     return made
 
 
-def _reduction(name: str, doc: str, gradient: Callable[..., Any] | None) -> Primitive:
-    return primitive(name, shape=_shape, dtype=first_dtype, gradient=gradient, doc=doc)
+def _of_entries(x: Tensor, axis: tuple[int, ...], keepdims: bool) -> Shape:
+    """Shape of a reduction that needs an entry to begin with."""
+    for a in axis:
+        if x.shape[a] == 0:
+            raise ValueError(
+                f"The largest or smallest of no entries does not exist: axis {a} of a tensor of shape {x.shape} has "
+                "length 0."
+            )
+    return reduced(x.shape, axis, keepdims)
+
+
+def _reduction(
+    name: str, doc: str, gradient: Callable[..., Any] | None, shape: Callable[..., Shape] = _shape
+) -> Primitive:
+    return primitive(name, shape=shape, dtype=first_dtype, gradient=gradient, doc=doc)
 
 
 def _sum_gradient(g: Tensor, out: Tensor, x: Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -55,17 +68,17 @@ def _prod_gradient(g: Tensor, out: Tensor, x: Tensor, axis: tuple[int, ...], kee
 reduce_sum: Primitive = _reduction("reduce_sum", "Sum over axes, in the type of x.", _sum_gradient)
 reduce_prod: Primitive = _reduction("reduce_prod", "Product over axes, in the type of x.", _prod_gradient)
 reduce_max: Primitive = _reduction(
-    "reduce_max", "Largest entry over axes; equal ones share the gradient.", _extremum_gradient
+    "reduce_max", "Largest entry over axes; equal ones share the gradient.", _extremum_gradient, _of_entries
 )
 reduce_min: Primitive = _reduction(
-    "reduce_min", "Smallest entry over axes; equal ones share the gradient.", _extremum_gradient
+    "reduce_min", "Smallest entry over axes; equal ones share the gradient.", _extremum_gradient, _of_entries
 )
 reduce_any: Primitive = _reduction("reduce_any", "Whether any entry holds.", None)
 reduce_all: Primitive = _reduction("reduce_all", "Whether all entries hold.", None)
 
 
 def _index_shape(x: Tensor, axis: int) -> Shape:
-    return reduced(x.shape, (axis,), False)
+    return _of_entries(x, (axis,), False)
 
 
 argmax: Primitive = primitive(
