@@ -230,6 +230,7 @@ def conv3d_transpose(
     strides: Any = (1, 1, 1),
     padding: str = "valid",
     data_format: Any = None,
+    dilation_rate: Any = (1, 1, 1),
 ) -> Tensor:
     """Adjoint of `conv3d`, onto a given output shape.
 
@@ -240,8 +241,9 @@ def conv3d_transpose(
         strides: Strides of the convolution whose adjoint it is.
         padding: `'valid'` or `'same'`.
         data_format: `'channels_last'` or `'channels_first'`; None for the global setting.
+        dilation_rate: Distance of two entries of the window along each axis.
     """
-    return _conv_transpose(x, kernel, output_shape, strides, padding, data_format, 1, 3, "conv3d_transpose")
+    return _conv_transpose(x, kernel, output_shape, strides, padding, data_format, dilation_rate, 3, "conv3d_transpose")
 
 
 # -- depthwise and separable --------------------------------------------------------------------
