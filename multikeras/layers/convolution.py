@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from multikeras import activations, constraints, initializers, regularizers
 from multikeras import backend as K
-from multikeras.layers import windows
+from multikeras.layers import arguments, windows
 from multikeras.layers.base import InputSpec, Layer
 
 
@@ -37,6 +37,11 @@ class Convolution(Layer):
 
     #: Number of spatial axes.
     rank: int = 2
+    #: What `padding` may be.
+    paddings: tuple[str, ...] = ("valid", "same")
+    kernel: Any
+    bias: Any
+    activation: Any
 
     def __init__(
         self,
@@ -62,53 +67,57 @@ class Convolution(Layer):
         self.filters = windows.numbers(kind, "filters", filters, 1)[0]
         self.kernel_size = windows.numbers(kind, "kernel_size", kernel_size, rank)
         self.strides = windows.numbers(kind, "strides", strides, rank)
-        self.padding = windows.check_padding(kind, padding, self._paddings())
+        self.padding = windows.check_padding(kind, padding, self.paddings)
         self.data_format = windows.check_data_format(kind, data_format)
         self.dilation_rate = windows.numbers(kind, "dilation_rate", dilation_rate, rank)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"{kind}: strides {self.strides} and dilation_rate {self.dilation_rate} cannot both be above 1."
             )
-        self.activation = activations.get(activation)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        arguments.look_up(
+            self,
+            activation=activation,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
         self.input_spec = InputSpec(ndim=rank + 2)
 
-    def _paddings(self) -> tuple[str, ...]:
-        return ("valid", "same")
+    # -- building -------------------------------------------------------------------------------
 
     def build(self, input_shape: Any) -> None:
-        channels = windows.channels_of(input_shape, self.data_format)
-        if channels is None:
-            raise ValueError(
-                f"Layer {self.name!r} needs to know the channels of its input ({self.data_format}), received shape "
-                f"{tuple(input_shape)}."
-            )
-        self.kernel = self.add_weight(
-            "kernel",
-            (*self.kernel_size, channels, self.filters),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                "bias",
-                (self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        channels = windows.known_channels(self, input_shape)
+        self._add_kernels(channels)
+        self._add_bias((self._channels_out(channels),))
         axis = 1 if self.data_format == "channels_first" else -1
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
         self.built = True
+
+    def _add_kernels(self, channels: int) -> None:
+        self.kernel = arguments.add_weight(self, "kernel", (*self.kernel_size, channels, self.filters))
+
+    def _channels_out(self, channels: Any) -> Any:
+        return self.filters
+
+    def _add_bias(self, shape: Sequence[int]) -> None:
+        self.bias = arguments.add_weight(self, "bias", shape) if self.use_bias else None
+
+    # -- computing ------------------------------------------------------------------------------
+
+    def _places(self) -> dict[str, Any]:
+        """Where the windows lie, as arguments of functions of K."""
+        single = self.rank == 1
+        return {
+            "strides": self.strides[0] if single else self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate[0] if single else self.dilation_rate,
+        }
 
     def _convolved(self, inputs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not say how it convolves.")
@@ -130,7 +139,8 @@ class Convolution(Layer):
                 strict=True,
             )
         ]
-        return windows.with_spatial(input_shape, lengths, self.filters, self.data_format)
+        channels = self._channels_out(windows.channels_of(input_shape, self.data_format))
+        return windows.with_spatial(input_shape, lengths, channels, self.data_format)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -141,15 +151,18 @@ class Convolution(Layer):
             "padding": self.padding,
             "data_format": self.data_format,
             "dilation_rate": list(self.dilation_rate),
-            "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
+            **arguments.serialized(
+                self,
+                "activation",
+                "kernel_initializer",
+                "bias_initializer",
+                "kernel_regularizer",
+                "bias_regularizer",
+                "activity_regularizer",
+                "kernel_constraint",
+                "bias_constraint",
+            ),
         }
 
 
@@ -157,6 +170,7 @@ class Conv1D(Convolution):
     """Convolution over time; see `Convolution` for the arguments."""
 
     rank = 1
+    paddings = ("valid", "same", "causal")
 
     def __init__(
         self,
@@ -165,24 +179,14 @@ class Conv1D(Convolution):
         strides: Any = 1,
         padding: str = "valid",
         data_format: str | None = "channels_last",
+        *args: Any,
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, kernel_size, strides, padding, data_format, **kwargs)
-        if self.padding == "causal" and self.data_format != "channels_last":
-            raise ValueError("Conv1D: padding='causal' needs data_format='channels_last'.")
-
-    def _paddings(self) -> tuple[str, ...]:
-        return ("valid", "same", "causal")
+        super().__init__(filters, kernel_size, strides, padding, data_format, *args, **kwargs)
+        windows.check_causal(type(self).__name__, self.padding, self.data_format)
 
     def _convolved(self, inputs: Any) -> Any:
-        return K.conv1d(
-            inputs,
-            self.kernel,
-            strides=self.strides[0],
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate[0],
-        )
+        return K.conv1d(inputs, self.kernel, **self._places())
 
 
 class Conv2D(Convolution):
@@ -190,27 +194,8 @@ class Conv2D(Convolution):
 
     rank = 2
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = (1, 1),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
-
     def _convolved(self, inputs: Any) -> Any:
-        return K.conv2d(
-            inputs,
-            self.kernel,
-            strides=self.strides,
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
-        )
+        return K.conv2d(inputs, self.kernel, **self._places())
 
 
 class Conv3D(Convolution):
@@ -218,24 +203,5 @@ class Conv3D(Convolution):
 
     rank = 3
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1, 1),
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = (1, 1, 1),
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate, **kwargs)
-
     def _convolved(self, inputs: Any) -> Any:
-        return K.conv3d(
-            inputs,
-            self.kernel,
-            strides=self.strides,
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
-        )
+        return K.conv3d(inputs, self.kernel, **self._places())

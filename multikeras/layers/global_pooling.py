@@ -39,22 +39,44 @@ class GlobalPooling(Layer):
         return {**super().get_config(), "data_format": self.data_format}
 
 
-class _GlobalPooling1D(GlobalPooling):
+class _Largest(GlobalPooling):
+    def call(self, inputs: Any) -> Any:
+        return K.max(inputs, axis=self._spatial_axes)
+
+
+class _Mean(GlobalPooling):
+    def call(self, inputs: Any) -> Any:
+        return K.mean(inputs, axis=self._spatial_axes)
+
+
+class GlobalMaxPooling1D(_Largest):
+    """Largest entry over time; see `GlobalPooling`."""
+
     rank = 1
 
     def __init__(self, data_format: str | None = "channels_last", **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
 
 
-class GlobalMaxPooling1D(_GlobalPooling1D):
-    """Largest entry over time; see `GlobalPooling`."""
+class GlobalMaxPooling2D(_Largest):
+    """Largest entry over rows and columns; see `GlobalPooling`."""
 
-    def call(self, inputs: Any) -> Any:
-        return K.max(inputs, axis=self._spatial_axes)
+    rank = 2
 
 
-class GlobalAveragePooling1D(_GlobalPooling1D):
-    """Mean over time, of the steps that a mask keeps; see `GlobalPooling`."""
+class GlobalMaxPooling3D(_Largest):
+    """Largest entry over three axes; see `GlobalPooling`."""
+
+    rank = 3
+
+
+class GlobalAveragePooling1D(_Mean):
+    """Mean over time, of the steps that a mask keeps; see `GlobalPooling`.
+
+    A sequence none of whose steps is kept gives zeros.
+    """
+
+    rank = 1
 
     def __init__(self, data_format: str | None = "channels_last", **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
@@ -62,23 +84,35 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:
-            return K.mean(inputs, axis=self._spatial_axes)
-        kept = K.expand_dims(K.cast(mask, K.dtype(inputs)), 1 if self.data_format == "channels_first" else 2)
-        return K.sum(inputs * kept, axis=self._spatial_axes) / K.sum(kept, axis=self._spatial_axes)
+            return super().call(inputs)
+        kept = K.expand_dims(K.cast(mask, "bool"), 1 if self.data_format == "channels_first" else 2)
+        count = K.sum(K.cast(kept, K.dtype(inputs)), axis=self._spatial_axes)
+        # Chosen rather than multiplied: what is left out may be no number.
+        total = K.sum(K.where(kept, inputs, K.zeros_like(inputs)), axis=self._spatial_axes)
+        return total / K.maximum(count, 1.0)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
 
 
-class GlobalMaxPooling2D(GlobalPooling):
-    """Largest entry over rows and columns; see `GlobalPooling`."""
-
-    def call(self, inputs: Any) -> Any:
-        return K.max(inputs, axis=self._spatial_axes)
-
-
-class GlobalAveragePooling2D(GlobalPooling):
+class GlobalAveragePooling2D(_Mean):
     """Mean over rows and columns; see `GlobalPooling`."""
 
-    def call(self, inputs: Any) -> Any:
-        return K.mean(inputs, axis=self._spatial_axes)
+    rank = 2
+
+
+class GlobalAveragePooling3D(_Mean):
+    """Mean over three axes; see `GlobalPooling`."""
+
+    rank = 3
+
+
+__all__ = [
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "GlobalPooling",
+]

@@ -26,10 +26,14 @@ class Merge(Layer):
         shapes = self._checked(input_shape)
         if self._merged_shape(shapes) is None:
             raise ValueError(
-                f"Layer {self.name!r} cannot merge inputs of shapes {', '.join(map(str, shapes))}: lengths at one "
-                "place must be equal, or one of them 1."
+                f"Layer {self.name!r} ({type(self).__name__}) cannot merge inputs of shapes "
+                f"{', '.join(map(str, shapes))}: {self._rule()}."
             )
         self.built = True
+
+    def _rule(self) -> str:
+        """Which shapes go together, for messages."""
+        return "lengths at one place must be equal, or one of them 1"
 
     def _checked(self, shapes: Any) -> list[Any]:
         # A shape rather than a list of them is what a layer gets that was called on one tensor.
@@ -164,6 +168,73 @@ class Concatenate(Merge):
         return {**super().get_config(), "axis": self.axis}
 
 
+class Dot(Merge):
+    """Product of two inputs over one axis of each, for each sample.
+
+    Args:
+        axes: The axis of both, or a pair of axes; the batch axis is 0, and negative ones count from
+            the end.
+        normalize: Whether the inputs are scaled to L2 norm 1 along these axes before, so that the
+            product is a cosine.
+        **kwargs: What every layer takes.
+
+    Output shape: the axes of the first input without its contracted one, then those of the second
+    without batch and contracted one; `(batch, 1)` where only the batch is left.
+    """
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        listed = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+        several = isinstance(axes, (list, tuple))
+        if (several and len(listed) != 2) or not all(isinstance(axis, int) for axis in listed):
+            raise ValueError(f"Dot: axes is a whole number or a pair of them, received {axes!r}.")
+        self.axes = axes if isinstance(axes, int) else tuple(axes)
+        self.normalize = normalize
+
+    def _checked(self, shapes: Any) -> list[Any]:
+        listed = super()._checked(shapes)
+        if len(listed) != 2:
+            raise ValueError(f"Layer {self.name!r} (Dot) takes 2 inputs, received {len(listed)}.")
+        return listed
+
+    def _pair(self, *ndims: int) -> list[int]:
+        """The axes, counted from the beginning."""
+        pair = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        if any(not -n <= axis < n or axis % n == 0 for axis, n in zip(pair, ndims, strict=True)):
+            raise ValueError(
+                f"Layer {self.name!r} (Dot): axes {self.axes} are not among those behind the batch axis of inputs of "
+                f"{ndims[0]} and {ndims[1]} axes."
+            )
+        return [axis % n for axis, n in zip(pair, ndims, strict=True)]
+
+    def _merged_shape(self, shapes: Sequence[Any]) -> Any:
+        x, y = shapes
+        a, b = self._pair(len(x), len(y))
+        if x[a] is not None and y[b] is not None and x[a] != y[b]:
+            return None
+        batch = x[0] if x[0] is not None else y[0]
+        rest = [*(n for i, n in enumerate(x) if i not in (0, a)), *(n for i, n in enumerate(y) if i not in (0, b))]
+        return (batch, *(rest or [1]))
+
+    def _rule(self) -> str:
+        return f"the axes {self.axes} of the two must have equal lengths"
+
+    def call(self, inputs: Any) -> Any:
+        x, y = self._checked(inputs)
+        a, b = self._pair(K.ndim(x), K.ndim(y))
+        if self.normalize:
+            x, y = K.l2_normalize(x, axis=a), K.l2_normalize(y, axis=b)
+        return K.batch_dot(x, y, (a, b))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        # What is left of a step is in every entry of the product.
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        axes = self.axes if isinstance(self.axes, int) else list(self.axes)
+        return {**super().get_config(), "axes": axes, "normalize": self.normalize}
+
+
 def add(inputs: Sequence[Any], **kwargs: Any) -> Any:
     """Sum of the inputs."""
     return Add(**kwargs)(inputs)
@@ -197,3 +268,8 @@ def minimum(inputs: Sequence[Any], **kwargs: Any) -> Any:
 def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
     """The inputs joined along an axis."""
     return Concatenate(axis=axis, **kwargs)(inputs)
+
+
+def dot(inputs: Sequence[Any], axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> Any:
+    """Product of two inputs over one axis of each, for each sample; see `Dot`."""
+    return Dot(axes=axes, normalize=normalize, **kwargs)(inputs)

@@ -1,4 +1,4 @@
-"""Layers that make pictures larger."""
+"""Layers that make sequences, pictures and volumes larger by whole factors."""
 
 from __future__ import annotations
 
@@ -9,52 +9,67 @@ from multikeras.layers import windows
 from multikeras.layers.base import InputSpec, Layer
 
 
-class ZeroPadding2D(Layer):
-    """Zeros around rows and columns.
+class UpSampling(Layer):
+    """What the up-samplings share: several entries for each one along the spatial axes.
 
     Args:
-        padding: A number for all sides, `(rows, columns)`, or `((top, bottom), (left, right))`.
+        size: How many come of one; a number stands for all axes.
         data_format: Where the channels are; the global setting if None.
         **kwargs: What every layer takes.
+
+    Input and output shape: `(batch, *spatial, channels)`, or with channels first.
     """
 
-    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.padding = _pairs(padding)
-        self.data_format = windows.check_data_format("ZeroPadding2D", data_format)
-        self.input_spec = InputSpec(ndim=4)
+    #: Number of spatial axes.
+    rank: int = 2
 
-    def call(self, inputs: Any) -> Any:
-        return K.spatial_2d_padding(inputs, padding=self.padding, data_format=self.data_format)
+    def __init__(self, size: Any = 2, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        kind = type(self).__name__
+        self._factors = windows.numbers(kind, "size", size, self.rank)
+        self.size: Any = self._factors
+        self.data_format = windows.check_data_format(kind, data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         lengths = [
-            None if n is None else n + before + after
-            for n, (before, after) in zip(windows.spatial(input_shape, self.data_format), self.padding, strict=True)
+            None if n is None else n * factor
+            for n, factor in zip(windows.spatial(input_shape, self.data_format), self._factors, strict=True)
         ]
         channels = windows.channels_of(input_shape, self.data_format)
         return windows.with_spatial(input_shape, lengths, channels, self.data_format)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "padding": [list(pair) for pair in self.padding],
-            "data_format": self.data_format,
-        }
+        return {**super().get_config(), "size": list(self._factors), "data_format": self.data_format}
 
 
-def _pairs(padding: Any) -> tuple[tuple[int, int], ...]:
-    entries = (padding, padding) if isinstance(padding, int) else tuple(padding)
-    pairs = tuple((entry, entry) if isinstance(entry, int) else tuple(entry) for entry in entries)
-    if len(pairs) != 2 or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
-        raise ValueError(
-            "ZeroPadding2D: padding is a number from 0 on, (rows, columns) or ((top, bottom), (left, right)), received "
-            f"{padding!r}."
-        )
-    return pairs
+class UpSampling1D(UpSampling):
+    """Repeats each step of time.
+
+    Args:
+        size: How often.
+        **kwargs: What every layer takes.
+
+    Input shape: `(batch, time, channels)`. Output shape: `(batch, time * size, channels)`.
+    """
+
+    rank = 1
+
+    def __init__(self, size: Any = 2, **kwargs: Any) -> None:
+        super().__init__(size, "channels_last", **kwargs)
+        self.size = self._factors[0]
+
+    def call(self, inputs: Any) -> Any:
+        return K.repeat_elements(inputs, self.size, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "size": self.size}
+        # Layers over time have their channels last, as in Keras 2.
+        del config["data_format"]
+        return config
 
 
-class UpSampling2D(Layer):
+class UpSampling2D(UpSampling):
     """Repeats rows and columns, or goes in steps from each to the next.
 
     Args:
@@ -64,33 +79,35 @@ class UpSampling2D(Layer):
         **kwargs: What every layer takes.
     """
 
+    rank = 2
+
     def __init__(
         self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.size = windows.numbers("UpSampling2D", "size", size, 2)
-        self.data_format = windows.check_data_format("UpSampling2D", data_format)
+        super().__init__(size, data_format, **kwargs)
         if interpolation not in ("nearest", "bilinear"):
             raise ValueError(f"UpSampling2D: interpolation is 'nearest' or 'bilinear', received {interpolation!r}.")
         self.interpolation = interpolation
-        self.input_spec = InputSpec(ndim=4)
 
     def call(self, inputs: Any) -> Any:
-        rows, columns = self.size
+        rows, columns = self._factors
         return K.resize_images(inputs, rows, columns, self.data_format, interpolation=self.interpolation)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        lengths = [
-            None if n is None else n * factor
-            for n, factor in zip(windows.spatial(input_shape, self.data_format), self.size, strict=True)
-        ]
-        channels = windows.channels_of(input_shape, self.data_format)
-        return windows.with_spatial(input_shape, lengths, channels, self.data_format)
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "size": list(self.size),
-            "data_format": self.data_format,
-            "interpolation": self.interpolation,
-        }
+        return {**super().get_config(), "interpolation": self.interpolation}
+
+
+class UpSampling3D(UpSampling):
+    """Repeats entries along three axes.
+
+    Args:
+        size: How often along each, or a number for all.
+        data_format: Where the channels are; the global setting if None.
+        **kwargs: What every layer takes.
+    """
+
+    rank = 3
+
+    def call(self, inputs: Any) -> Any:
+        d1, d2, d3 = self._factors
+        return K.resize_volumes(inputs, d1, d2, d3, self.data_format)

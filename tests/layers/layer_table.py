@@ -5,8 +5,7 @@ PyTorch computes the references in double precision, and their gradients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,30 +13,11 @@ import torch.nn.functional as F
 
 from multikeras import backend as K
 from multikeras import layers
+from tests.layers.layer_case import Case, conv, pool
 from tests.layers.recurrent import references
-
-
-@dataclass
-class Case:
-    """A layer and its reference.
-
-    Attributes:
-        name: Name of the test.
-        make: Makes the layer.
-        shapes: Shapes of the inputs, the batch axis included.
-        reference: The output from the inputs, then the weights, as PyTorch tensors.
-        integers: Above which number no input entry is, where the inputs are whole numbers.
-        arguments: Other arguments of the call.
-        config: Whether the layer is made again by its configuration.
-    """
-
-    name: str
-    make: Callable[[], Any]
-    shapes: Sequence[tuple[int, ...]]
-    reference: Callable[..., Any]
-    integers: int | None = None
-    arguments: dict[str, Any] = field(default_factory=dict)
-    config: bool = True
+from tests.layers.table_activations import ACTIVATION_CASES
+from tests.layers.table_attention import ATTENTION_CASES
+from tests.layers.table_windows import WINDOW_CASES
 
 
 class Scaled(layers.Layer):
@@ -49,55 +29,6 @@ class Scaled(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return inputs * self.scale + self.shift
-
-
-def same(x: Any, window: Sequence[int], strides: Sequence[int], dilation: Sequence[int], value: float = 0.0) -> Any:
-    """Padding of the spatial axes behind batch and channels, the smaller half before."""
-    pads: list[int] = []
-    for n, k, s, d in zip(x.shape[2:], window, strides, dilation, strict=True):
-        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
-        pads = [total // 2, total - total // 2, *pads]
-    return F.pad(x, pads, value=value)
-
-
-def conv(
-    padding: str = "valid", strides: int = 1, dilation: int = 1, first: bool = False, causal: bool = False
-) -> Callable[..., Any]:
-    """Convolution with channels last, or first."""
-
-    def run(x: Any, kernel: Any, bias: Any) -> Any:
-        rank = x.ndim - 2
-        x = x if first else x.movedim(-1, 1)
-        weight = kernel.permute(-1, -2, *range(rank))
-        if padding == "same":
-            x = same(x, kernel.shape[:rank], [strides] * rank, [dilation] * rank)
-        if causal:
-            x = F.pad(x, [(kernel.shape[0] - 1) * dilation, 0])
-        y = getattr(F, f"conv{rank}d")(x, weight, bias, stride=strides, dilation=dilation)
-        return y if first else y.movedim(1, -1)
-
-    return run
-
-
-def pool(mode: str, size: int, strides: int, padding: str = "valid", first: bool = False) -> Callable[..., Any]:
-    """Pooling with channels last, or first."""
-
-    def run(x: Any) -> Any:
-        rank = x.ndim - 2
-        x = x if first else x.movedim(-1, 1)
-        windows, steps = [size] * rank, [strides] * rank
-        fill = float("-inf") if mode == "max" else 0.0
-        inside = torch.ones_like(x)
-        if padding == "same":
-            x, inside = same(x, windows, steps, [1] * rank, fill), same(inside, windows, steps, [1] * rank)
-        if mode == "max":
-            y = getattr(F, f"max_pool{rank}d")(x, size, strides)
-        else:
-            average = getattr(F, f"avg_pool{rank}d")
-            y = average(x, size, strides) / average(inside, size, strides)
-        return y if first else y.movedim(1, -1)
-
-    return run
 
 
 def normalized(x: Any, gamma: Any, beta: Any, mean: Any, variance: Any) -> Any:
@@ -326,4 +257,9 @@ CASES: list[Case] = [
         Case(f"activation {name}", lambda name=name: layers.Activation(name), [(3, 5)], reference)
         for name, reference in ACTIVATIONS.items()
     ],
+    *WINDOW_CASES,
+    *ACTIVATION_CASES,
+    *ATTENTION_CASES,
 ]
+
+__all__ = ["ACTIVATIONS", "CASES", "Case", "Scaled"]
