@@ -48,7 +48,8 @@ def pooling_kernels(xp: Any, *, tile_bytes: int) -> dict[str, Kernel]:
         number_type = _number_type(prod(window))
         winners = xp.empty(shape, number_type) if residuals else None
         whole = covers(pairs[0][1], shape[1:-1])
-        start = 0
+        # The first that meets the input, which need not be the first of the window.
+        start = pairs[0][0]
         if residuals and not whole:
             firsts = first_inside(shape[1:-1], strides, tuple(pad[0] for pad in padding), window)
             start = xp.asarray(firsts, number_type).reshape((*shape[1:-1], 1))

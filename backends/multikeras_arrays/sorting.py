@@ -16,8 +16,14 @@ def sorting_kernels(xp: Any) -> dict[str, Kernel]:
     def argsort(x: Array, *, axis: int) -> Array:
         return xp.argsort(x, axis, kind="stable").astype("int64", copy=False)
 
+    def top_k(x: Array, *, k: int) -> tuple[Array, Array]:
+        # Turned round, sorted and turned back, equal entries are in their order again.
+        turned = xp.argsort(x[..., ::-1], -1, kind="stable")[..., ::-1][..., :k]
+        places = (x.shape[-1] - 1 - turned).astype("int64", copy=False)
+        return xp.take_along_axis(x, places, -1), places
+
     def take_along_axis(x: Array, indices: Array, *, axis: int) -> Array:
         return xp.take_along_axis(x, indices, axis)
 
     # scatter_along_axis is left to its composition, which adds by scatter_add.
-    return {"sort": sort, "argsort": argsort, "take_along_axis": take_along_axis}
+    return {"sort": sort, "argsort": argsort, "top_k": top_k, "take_along_axis": take_along_axis}

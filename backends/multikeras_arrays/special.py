@@ -1,4 +1,4 @@
-"""Kernels of inverse and hyperbolic functions, and of running products.
+"""Kernels of inverse and hyperbolic functions, normal numbers, and running products.
 
 The error function is not here: NumPy has none.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras.contract import Array, Kernel
+from multikeras.contract.quantile import quantile
+from multikeras_arrays.half import in_float32
 
 #: Primitives whose kernel is the array module's function of the same name.
 BOUND = ("arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh")
@@ -23,4 +25,11 @@ def special_kernels(xp: Any) -> dict[str, Kernel]:
             return xp.cumprod(x, axis=axis, dtype="float32").astype("float16")
         return xp.cumprod(x, axis=axis, dtype=x.dtype)
 
-    return {**{name: getattr(xp, name) for name in BOUND}, "cumprod": cumprod}
+    def inverse_normal(q: Array) -> Array:
+        return quantile(xp, q, wide=q.dtype.char == "d")
+
+    return {
+        **{name: getattr(xp, name) for name in BOUND},
+        "cumprod": cumprod,
+        "inverse_normal": in_float32(inverse_normal),
+    }

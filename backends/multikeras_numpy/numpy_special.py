@@ -1,6 +1,6 @@
-"""The error function, which NumPy lacks.
+"""The error function, which NumPy lacks, and the inverse of the normal distribution function.
 
-By two of the three rational approximations of W. J. Cody, "Rational Chebyshev approximations for the
+The first by two of the three rational approximations of W. J. Cody, "Rational Chebyshev approximations for the
 error function", Mathematics of Computation 23 (1969): erf(x) = x P(x x) near 0, and
 erfc(x) = exp(-x x) R(x) from there on. The second is made for x up to 4; beyond 6, where erf is 1 in
 float64, x counts as 6, and in between its error (1e-12 of erfc) is lost beside 1. Measured: a relative
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.contract import Array, Kernel
+from multikeras.contract.quantile import quantile_by_blocks
 from multikeras_arrays.half import in_float32
 
 _NEAR = 0.46875
@@ -94,4 +95,9 @@ def erf(x: Array) -> Array:
     return made.reshape(x.shape)
 
 
-SPECIAL_KERNELS: dict[str, Kernel] = {"erf": in_float32(erf)}
+def inverse_normal(q: Array) -> Array:
+    """The number below which a share of 0.5 + q of the standard normal distribution lies."""
+    return quantile_by_blocks(np, q, wide=q.dtype.char == "d")
+
+
+SPECIAL_KERNELS: dict[str, Kernel] = {"erf": in_float32(erf), "inverse_normal": in_float32(inverse_normal)}

@@ -1,10 +1,11 @@
-"""Inverse and hyperbolic functions, the error function, and running products."""
+"""Inverse and hyperbolic functions, the error function, normal numbers, and running products."""
 
 from __future__ import annotations
 
 import torch
 
 from multikeras.contract import Array, Kernel
+from multikeras.contract.quantile import quantile, quantile_by_blocks
 from multikeras_torch.dtypes import HALVES, with_unsigned
 
 
@@ -16,6 +17,13 @@ def cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
     return torch.cumprod(wide, axis, dtype=wide.dtype).to(x.dtype)
 
 
+def inverse_normal(q: Array) -> Array:
+    """The number below which a share of 0.5 + q of the standard normal distribution lies."""
+    held = q.to(torch.float32) if q.dtype in HALVES else q
+    compute = quantile_by_blocks if q.device.type == "cpu" else quantile
+    return compute(torch, held, wide=q.dtype == torch.float64).to(q.dtype)
+
+
 SPECIAL: dict[str, Kernel] = {
     "erf": torch.erf,
     "arcsin": torch.asin,
@@ -25,6 +33,7 @@ SPECIAL: dict[str, Kernel] = {
     "sinh": torch.sinh,
     "cosh": torch.cosh,
     "arcsinh": torch.asinh,
+    "inverse_normal": inverse_normal,
     "arccosh": torch.acosh,
     "arctanh": torch.atanh,
     "cumprod": with_unsigned(cumprod),

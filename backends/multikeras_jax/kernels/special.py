@@ -1,4 +1,4 @@
-"""Inverse and hyperbolic functions, the error function, and running products."""
+"""Inverse and hyperbolic functions, the error function, normal numbers, and running products."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from multikeras.contract import Kernel
+from multikeras.contract.quantile import quantile
 from multikeras_jax.kernels.common import array, narrow, operand, same_shape, widen
 
 
@@ -34,6 +37,10 @@ def _arctan2(y: Any, x: Any) -> jax.Array:
     return narrow(lax.atan2(widen(array(y)), widen(array(x))), y.dtype)
 
 
+def _inverse_normal(q: jax.Array) -> jax.Array:
+    return quantile(jnp, q, wide=q.dtype == np.float64)
+
+
 def _cumprod(x: Any, *, axis: int, reverse: bool) -> jax.Array:
     x = array(x)
     return narrow(lax.cumprod(widen(x), axis, reverse=reverse), x.dtype)
@@ -50,5 +57,6 @@ KERNELS: dict[str, Kernel] = {
     "arccosh": _unary(lax.acosh),
     "arctanh": _unary(_arctanh),
     "arctan2": _arctan2,
+    "inverse_normal": _unary(_inverse_normal),
     "cumprod": _cumprod,
 }

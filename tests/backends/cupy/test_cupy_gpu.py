@@ -81,6 +81,7 @@ def calls(dtype):
     yield "gather", (x, np.array([[2, 0], [-1, 1]])), {"axis": 1}
     for name in ("sort", "argsort"):
         yield name, (x,), {"axis": 1}
+    yield "top_k", (x,), {"k": 2}
     yield "take_along_axis", (x, rng.integers(-3, 3, (2, 5, 4))), {"axis": 1}
     if dtype not in FLOATS:
         return
@@ -90,6 +91,7 @@ def calls(dtype):
         yield name, (x,), {}
     for name in ("arcsin", "arccos", "arctanh"):
         yield name, (x * np.array(0.4, dtype),), {}
+    yield "inverse_normal", (x * np.array(0.07, dtype),), {}
     yield "arccosh", (x + np.ones((), dtype),), {}
     for name in ("divide", "arctan2"):
         yield name, (x, y), {}
