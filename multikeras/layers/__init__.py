@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import lookup
+from multikeras.layers import keras1
 from multikeras.layers.activation import Activation, ActivityRegularization
 from multikeras.layers.advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
 from multikeras.layers.attention import MultiHeadAttention
@@ -25,6 +26,7 @@ from multikeras.layers.global_pooling import (
     GlobalMaxPooling3D,
 )
 from multikeras.layers.input_layer import Input, InputLayer
+from multikeras.layers.keras1 import merge
 from multikeras.layers.lambda_layer import Lambda
 from multikeras.layers.local import LocallyConnected1D, LocallyConnected2D
 from multikeras.layers.masking import Masking
@@ -157,6 +159,15 @@ _LAYERS: tuple[type[Layer], ...] = (
 #: What recurrent layers are made of.
 _CELLS: tuple[type[Layer], ...] = (ConvLSTM2DCell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells)
 _KNOWN: dict[str, Any] = {layer.__name__: layer for layer in (*_LAYERS, *_CELLS)}
+keras1.accept(_KNOWN)
+_KNOWN.update({old: _KNOWN[present] for old, present in keras1.ALIASES.items()})
+
+
+def __getattr__(name: str) -> Any:
+    # Classes under the names that they had in Keras 1.
+    if name in keras1.ALIASES:
+        return _KNOWN[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -270,8 +281,11 @@ __all__ = [
     "deserialize",
     "dot",
     "maximum",
+    "merge",
     "minimum",
     "multiply",
     "serialize",
     "subtract",
 ]
+# `from multikeras.layers import *` in an old program means these too.
+__all__ += [*keras1.ALIASES]
