@@ -44,6 +44,12 @@ def _is_native(window: Ints, padding: Padding) -> bool:
     return all(before == after <= size // 2 for size, (before, after) in zip(window, padding, strict=True))
 
 
+def _is_native_mean(shape: Ints, window: Ints, padding: Padding) -> bool:
+    # Means over three axes want an input that is as long as the window, whatever the padding.
+    long = len(window) < 3 or all(size <= n for size, n in zip(window, shape[1:-1], strict=True))
+    return long and _is_native(window, padding)
+
+
 def _lowest(dtype: torch.dtype) -> float:
     """What padding holds when the largest is looked for."""
     if dtype.is_floating_point:
@@ -112,7 +118,7 @@ def sum_pool(x: Array, *, window: Ints, strides: Ints, padding: Padding) -> Arra
         return _by_windows(wide, torch.sum, window, strides, padding, 0).to(x.dtype)
     if x.dtype in HALVES:
         return sum_pool(x.float(), window=window, strides=strides, padding=padding).to(x.dtype)
-    if not _is_native(window, padding):
+    if not _is_native_mean(tuple(x.shape), window, padding):
         x, padding = pad_around(x, padding, 0), without_padding(padding)
     sizes = [before for before, _ in padding]
     # An average whose divisor is 1; the padding counts, as zeros.
@@ -128,7 +134,7 @@ def sum_pool_gradient(g: Array, *, shape: Ints, window: Ints, strides: Ints, pad
     if g.dtype in HALVES:
         return sum_pool_gradient(g.float(), shape=shape, window=window, strides=strides, padding=padding).to(g.dtype)
     order = SECOND[g.ndim]
-    if _is_native(window, padding):
+    if _is_native_mean(shape, window, padding):
         sizes = [before for before, _ in padding]
         x = empty(shape, g)
         return to_last(_AVERAGE_GRADIENT[g.ndim](g.permute(order), x, window, strides, sizes, False, True, 1))

@@ -83,14 +83,15 @@ def _windows(
 
 @st.composite
 def _geometry(draw: st.DrawFn, count: int, rates: bool) -> tuple[Shape, Shape, Shape, Shape, str]:
-    """Window, strides, dilation and lengths of an input, which has place for one window at least."""
+    """Window, strides, dilation, lengths of an input, and the padding; without padding it has place for a window."""
+    word = draw(st.sampled_from(["valid", "same"]))
     window = tuple(draw(st.integers(1, 3)) for _ in range(count))
     strides = tuple(draw(st.integers(1, 3)) for _ in range(count))
     dilation = (1,) * count
     if rates and set(strides) == {1}:
         dilation = tuple(draw(st.integers(1, 2)) for _ in range(count))
-    lengths = tuple((w - 1) * r + 1 + draw(st.integers(0, 3)) for w, r in zip(window, dilation, strict=True))
-    return window, strides, dilation, lengths, draw(st.sampled_from(["valid", "same"]))
+    least = [(w - 1) * r + 1 if word == "valid" else 1 for w, r in zip(window, dilation, strict=True)]
+    return window, strides, dilation, tuple(n + draw(st.integers(0, 3)) for n in least), word
 
 
 @st.composite

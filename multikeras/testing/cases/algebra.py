@@ -138,6 +138,8 @@ _POOLS: list[tuple[str, tuple[int, ...], Any, Any, Any]] = [
     ("pairs", (1, 4, 5, 2), (3, 3), (2, 1), ((2, 1), (0, 2))),
     ("one axis", (2, 6, 3), (2,), (2,), "valid"),
     ("three axes", (1, 4, 2, 3, 2), (2, 2, 2), (2, 2, 1), "same"),
+    ("wider than the input", (1, 1, 3, 2), (3, 2), (1, 1), "same"),
+    ("three axes, wider than the input", (1, 2, 1, 1, 2), (2, 3, 3), (2, 2, 1), "same"),
     ("no images", (0, 4, 6, 3), (2, 2), (2, 2), "valid"),
 ]
 
