@@ -288,4 +288,4 @@ __all__ = [
     "subtract",
 ]
 # `from multikeras.layers import *` in an old program means these too.
-__all__ += [*keras1.ALIASES]
+__all__.extend(keras1.ALIASES)
