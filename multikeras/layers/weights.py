@@ -79,7 +79,7 @@ class Weighted:
             # The value of a tensor is computed when it is needed first.
             weight: Variable = K.variable(value, dtype=dtype, name=f"{self._weights_name}/{name}")
             # Files call a weight by this name, whatever the session called it.
-            weight.plain_name = f"{self._weights_name}/{name}"
+            weight.__dict__["plain_name"] = f"{self._weights_name}/{name}"
             weight.trainable = trainable
             weight.constraint = constraints.get(constraint)
             weight.regularizer = regularizers.get(regularizer)
