@@ -78,6 +78,7 @@ class CallRecord(Entries):
         arguments: The other arguments of `call`.
         training: The phase that the caller asked for, None where the process or a program says it.
         settled: Whether no layer unknown before may make weights inside.
+        summed: Whether losses and metrics added in a loop over time are summed over the steps by who runs the loop.
         input_masks: A mask or None for each input.
         values: What `call` returned, beneath the outputs.
         single_output: Whether it returned a tensor rather than a list.
@@ -94,6 +95,7 @@ class CallRecord(Entries):
         self.arguments = dict(arguments)
         self.training: Any = None
         self.settled = False
+        self.summed = False
         self.input_masks: list[Any] = []
         self.values: tuple[Tensor, ...] = ()
         self.single_output = True

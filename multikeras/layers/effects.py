@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from multikeras.graph.context import context
 from multikeras.graph.tensor import Tensor
 from multikeras.graph.updates import Update
-from multikeras.layers import calls
+from multikeras.layers import calls, versions
 from multikeras.layers.calls import CallRecord, Entries, LossTerm, MetricTerm
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Effects:
     def _entries(self, inputs: Any, what: str) -> Entries:
         record = calls.current(self)  # type: ignore[arg-type]
         if record is not None:
-            if context.body is not None and what != "update":
+            if context.body is not None and what != "update" and not any(r.summed for _, r in calls.in_progress()):
                 raise NotImplementedError(
                     f"Layer {self.name!r} adds a {what} inside {context.body}: add it outside, to a tensor that the "
                     "step function or branch returns."
@@ -140,9 +140,12 @@ class Effects:
     @property
     def losses(self) -> list[Any]:
         """Penalties of the weights, and losses of all calls."""
-        return [t.tensor for t in self._weight_losses] + [
-            t.tensor for entries in self._all_entries() for t in entries.losses
-        ]
+        return self._penalties() + [t.tensor for entries in self._all_entries() for t in entries.losses]
+
+    def _penalties(self) -> list[Any]:
+        """Penalties of the weights of this layer and of the layers inside."""
+        inside = versions.inside(self)  # type: ignore[arg-type]
+        return [t.tensor for layer in inside for t in layer._weight_losses]
 
     def get_updates_for(self, inputs: Any) -> list[Any]:
         """Updates of the calls on these tensors; with None those that depend on no call."""
@@ -153,7 +156,7 @@ class Effects:
     def get_losses_for(self, inputs: Any) -> list[Any]:
         """Losses of the calls on these tensors; with None those that depend on no call."""
         found = [t.tensor for entries in self._entries_for(inputs) for t in entries.losses]
-        return [t.tensor for t in self._weight_losses] + found if inputs is None else found
+        return self._penalties() + found if inputs is None else found
 
     def _entries_for(self, inputs: Any) -> Sequence[Entries]:
         if inputs is None:

@@ -8,6 +8,7 @@ from typing import Any
 from multikeras import backend as K
 from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Tensor, Variable
+from multikeras.layers import copying
 from multikeras.layers.base import Layer
 from multikeras.layers.input_layer import Input
 from multikeras.layers.operations import Operations
@@ -65,7 +66,7 @@ def _copied(layer: Layer) -> Layer:
     if isinstance(layer, Model) and layer._is_graph:
         copy: Layer = clone_model(layer)
         return copy
-    made: Layer = type(layer).from_config(layer.get_config())
+    made: Layer = copying.like(layer)
     return made
 
 

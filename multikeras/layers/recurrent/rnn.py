@@ -271,8 +271,7 @@ class RNN(Layer):
             return output, list(new)
 
         with stepping.fresh_masks(cell):
-            return K.rnn(
-                stepping.in_loop(self, cell if isinstance(cell, Layer) else None, step),
+            return stepping.Loop(self, cell if isinstance(cell, Layer) else None, step).run(
                 inputs,
                 states,
                 go_backwards=self.go_backwards,

@@ -8,13 +8,17 @@ losses, belongs to nobody: only the body runs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from multikeras import backend as K
 from multikeras import lookup
 from multikeras.graph.context import context
 from multikeras.layers import calls
-from multikeras.layers.calls import CallRecord
+from multikeras.layers.calls import CallRecord, LossTerm, MetricTerm
+
+if TYPE_CHECKING:
+    from multikeras.layers.base import Layer
 
 
 def as_shape(size: Any) -> tuple[Any, ...]:
@@ -67,28 +71,75 @@ def fresh_masks(cell: Any) -> Iterator[None]:
         forget_masks(cell)
 
 
-def in_loop(layer: Any, called: Any, step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step function of `K.rnn` whose calls are filed with the call of a layer.
+class Loop:
+    """A step function of `K.rnn` whose calls are filed with the call of a layer around it.
+
+    Losses and metrics that a step adds are summed over the steps: they become states of the loop.
+    How many there are is known after the call outside, so that such a loop is built twice.
 
     Args:
         layer: The layer whose `call` runs the loop.
         called: What the step calls: a cell that is a layer, or None if the step calls layers itself.
-        step: `step(inputs, states) -> (output, new states)`.
+        step: `step(inputs, states) -> (output, new states)`, where constants follow the states.
     """
-    outside = context.body
-    around = calls.current(layer)
 
-    def wrapped(inputs: Any, states: Any) -> Any:
-        if context.body is outside:
-            record = CallRecord(called or layer, [inputs], True, {})
-        elif called is None:
-            return step(inputs, states)
-        else:
-            record = CallRecord(called, [inputs], True, {})
-            if around is not None:
-                around.children.append((called, record))
-        record.training = None if around is None else around.training
-        with calls.opened(called or layer, record):
-            return step(inputs, states)
+    def __init__(self, layer: Layer, called: Layer | None, step: Callable[[Any, list[Any]], Any]) -> None:
+        self._layer = layer
+        self._called = called
+        self._step = step
+        self._outside = context.body
+        self._around = calls.current(layer)
+        self._states = 0
+        self._sums = 0
+        self._terms: list[LossTerm | MetricTerm] = []
 
-    return wrapped
+    def run(self, inputs: Any, states: Sequence[Any], **arguments: Any) -> tuple[Any, Any, list[Any]]:
+        """What `K.rnn` gives for the step, after filing what the steps ask for."""
+        self._states = len(states)
+        made = K.rnn(self._file, inputs, list(states), **arguments)
+        if self._terms:
+            self._sums = len(self._terms)
+            # A sum is the same for all samples; a step that is masked for a sample does not count for it.
+            zero = K.zeros_like(inputs[:, 0], dtype=self._layer.dtype)
+            while K.ndim(zero) > 1:
+                zero = zero[:, 0]
+            made = K.rnn(self._file, inputs, [*states, *[K.identity(zero) for _ in self._terms]], **arguments)
+        last, outputs, finals = made
+        for term, total in zip(self._terms, finals[self._states :], strict=True):
+            term.tensor = K.mean(total)
+            if self._around is not None:
+                entries: list[Any] = self._around.losses if isinstance(term, LossTerm) else self._around.metrics
+                entries.append(term)
+        return last, outputs, finals[: self._states]
+
+    def _file(self, inputs: Any, held: Sequence[Any]) -> Any:
+        """Called by `K.rnn`: outside the loop, where nothing is kept of what it asks for, and in the body."""
+        called = self._layer if self._called is None else self._called
+        states, sums = list(held[: self._states]), held[self._states : self._states + self._sums]
+        constants = list(held[self._states + self._sums :])
+        record = CallRecord(called, [inputs], True, {})
+        record.summed = True
+        record.training = None if self._around is None else self._around.training
+        with calls.opened(called, record):
+            output, new = self._step(inputs, [*states, *constants])
+        self._terms = list(_terms_of(record))
+        if context.body is not self._outside and self._around is not None:
+            self._around.children.append((called, record))
+        added = [total + K.mean(term.tensor) for total, term in zip(sums, self._terms, strict=False)]
+        return output, [*new, *added]
+
+
+def _terms_of(record: CallRecord) -> Iterator[LossTerm | MetricTerm]:
+    """The losses and metrics of a call and of those inside it, taken away from their records."""
+    records = [record]
+    while records:
+        one = records.pop()
+        yield from one.losses
+        for term in one.metrics:
+            if term.metric is not None:
+                raise NotImplementedError(
+                    f"Layer {one.layer.name!r}: a metric object inside a loop over time. Add the metric outside it."
+                )
+            yield term
+        one.losses, one.metrics = [], []
+        records.extend(child for _, child in one.children)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from multikeras import backend as K
-from multikeras import lookup
-from multikeras.layers import versions
+from multikeras.layers import copying
 from multikeras.layers.base import InputSpec, Layer, _is_shape
 from multikeras.layers.calls import CallRecord
 from multikeras.layers.recurrent import arguments
@@ -176,13 +175,8 @@ class Bidirectional(Wrapper):
 
 def _copy(layer: Layer, prefix: str, turned: bool) -> Any:
     """A layer like another, in the other direction if `turned`."""
-    config = layer.get_config()
-    config["name"] = prefix + layer.name
-    config["go_backwards"] = bool(config["go_backwards"]) != turned
-    # Cells of one's own are known here, where they are at hand.
-    own = {type(inner).__name__: type(inner) for inner in versions.inside(layer)}
-    with lookup.custom_object_scope(own):
-        return type(layer).from_config(config)
+    backwards: bool = layer.go_backwards != turned  # type: ignore[attr-defined]
+    return copying.like(layer, name=prefix + layer.name, go_backwards=backwards)
 
 
 def _share_first_weights(layer: Layer, forward: Layer, backward: Layer) -> None:

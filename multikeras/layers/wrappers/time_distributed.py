@@ -11,7 +11,7 @@ from multikeras.graph.tensor import Tensor
 from multikeras.layers import calls
 from multikeras.layers.base import InputSpec
 from multikeras.layers.calls import CallRecord
-from multikeras.layers.recurrent.stepping import in_loop
+from multikeras.layers.recurrent.stepping import Loop
 from multikeras.layers.wrappers.wrapper import Wrapper, build_inside
 
 
@@ -81,7 +81,7 @@ class TimeDistributed(Wrapper):
                 )
             return made, []
 
-        _, outputs, _ = K.rnn(in_loop(self, None, step), inputs, [])
+        _, outputs, _ = Loop(self, None, step).run(inputs, [])
         outputs.__dict__["_keras_mask"] = mask
         return outputs
 
