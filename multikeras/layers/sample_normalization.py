@@ -120,12 +120,8 @@ class SampleNormalization(Layer):
 class LayerNormalization(SampleNormalization):
     """Normalizes each place of each sample by mean and variance over an axis, or several.
 
-    The other arguments are those of `SampleNormalization`.
-
-    Args:
-        axis: The axes over which mean and variance are taken; `gamma` and `beta` have the input's
-            shape along them.
-        **kwargs: What `SampleNormalization` takes.
+    Mean and variance are taken over `axis`, and `gamma` and `beta` have the input's shape along it;
+    see `SampleNormalization` for the arguments.
 
     Source: Ba et al., arXiv 1607.06450; Keras 3 `LayerNormalization`.
     """
@@ -143,14 +139,48 @@ class GroupNormalization(SampleNormalization):
     Args:
         groups: Number of groups, which divides the number of channels; -1 for one channel each.
         axis: The axis of the channels.
-        *args: The arguments of `SampleNormalization` after `axis`.
-        **kwargs: The same by name, and what every layer takes.
+        epsilon: Added to the variance.
+        center: Whether there is a learned shift, `beta`.
+        scale: Whether there is a learned factor, `gamma`.
+        beta_initializer: First value of beta.
+        gamma_initializer: First value of gamma.
+        beta_regularizer: Penalty on beta.
+        gamma_regularizer: Penalty on gamma.
+        beta_constraint: Bounds of beta.
+        gamma_constraint: Bounds of gamma.
+        **kwargs: What every layer takes.
 
     Source: Wu and He, arXiv 1803.08494; Keras 3 `GroupNormalization`.
     """
 
-    def __init__(self, groups: int = 32, axis: int = -1, *args: Any, **kwargs: Any) -> None:
-        super().__init__(axis, *args, **kwargs)
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            axis,
+            epsilon=epsilon,
+            center=center,
+            scale=scale,
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+            **kwargs,
+        )
         if (
             not isinstance(axis, int)
             or isinstance(groups, bool)

@@ -12,8 +12,7 @@ from multikeras.layers.convolution import Conv2D, Conv3D, Convolution
 class TransposedConvolution(Convolution):
     """What the transposed convolutions share: each entry puts a multiple of the kernel into the output.
 
-    It is the adjoint of a convolution, with the same places of windows. Arguments not named here are
-    those of `Convolution`.
+    It is the adjoint of a convolution, with the same places of windows.
 
     Args:
         filters: Number of output channels.
@@ -24,8 +23,16 @@ class TransposedConvolution(Convolution):
             entries, the shortest one and so much more; None for the rule above.
         data_format: Where the channels are; the global setting if None.
         dilation_rate: Distance between the entries that a window takes.
-        *args: `activation`, `use_bias` and so on, in the order of `Convolution`.
-        **kwargs: The same by name, and what every layer takes.
+        activation: Name, function or object; nothing if None.
+        use_bias: Whether there is a bias.
+        kernel_initializer: First value of the kernel.
+        bias_initializer: First value of the bias.
+        kernel_regularizer: Penalty on the kernel.
+        bias_regularizer: Penalty on the bias.
+        activity_regularizer: Penalty on the output.
+        kernel_constraint: Bounds of the kernel.
+        bias_constraint: Bounds of the bias.
+        **kwargs: What every layer takes.
 
     The kernel has the shape `(*kernel_size, filters, channels)`.
     """
@@ -39,10 +46,35 @@ class TransposedConvolution(Convolution):
         output_padding: Any = None,
         data_format: str | None = None,
         dilation_rate: Any = 1,
-        *args: Any,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, kernel_size, strides, padding, data_format, dilation_rate, *args, **kwargs)
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
         self.output_padding = _checked(type(self).__name__, output_padding, self.strides)
 
     def _add_kernels(self, channels: int) -> None:
@@ -116,12 +148,37 @@ class Conv3DTranspose(TransposedConvolution, Conv3D):
         padding: str = "valid",
         output_padding: Any = None,
         data_format: str | None = None,
-        *args: Any,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        *,
         dilation_rate: Any = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, *args, **kwargs
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            output_padding=output_padding,
+            data_format=data_format,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            dilation_rate=dilation_rate,
+            **kwargs,
         )
 
     def _convolved(self, inputs: Any) -> Any:

@@ -101,31 +101,36 @@ def bordered(*pairs: tuple[int, int]) -> Callable[[Any], Any]:
 SEQUENCE, PICTURE, VOLUME = [(2, 6, 3)], [(2, 5, 4, 3)], [(2, 3, 4, 3, 2)]
 
 _BOTH = [
-    Case("conv1d, strides", lambda **f: layers.Conv1D(3, 2, 2, "same", **f), SEQUENCE, conv("same", strides=2)),
-    Case("conv2d, strides", lambda **f: layers.Conv2D(2, (3, 2), 2, **f), PICTURE, conv(strides=2)),
-    Case("conv3d, same", lambda **f: layers.Conv3D(2, 2, 1, "same", **f), VOLUME, conv("same")),
+    Case(
+        "conv1d, strides",
+        lambda **f: layers.Conv1D(3, 2, strides=2, padding="same", **f),
+        SEQUENCE,
+        conv("same", strides=2),
+    ),
+    Case("conv2d, strides", lambda **f: layers.Conv2D(2, (3, 2), strides=2, **f), PICTURE, conv(strides=2)),
+    Case("conv3d, same", lambda **f: layers.Conv3D(2, 2, padding="same", **f), VOLUME, conv("same")),
     Case("conv2d transpose", lambda **f: layers.Conv2DTranspose(2, (3, 2), **f), PICTURE, transposed()),
     Case(
         "conv2d transpose, same, strides",
-        lambda **f: layers.Conv2DTranspose(2, (3, 2), 2, "same", activation="tanh", **f),
+        lambda **f: layers.Conv2DTranspose(2, (3, 2), strides=2, padding="same", activation="tanh", **f),
         PICTURE,
         lambda x, k, b: torch.tanh(transposed("same", 2)(x, k, b)),
     ),
     Case(
         "conv2d transpose, steps beyond the window",
-        lambda **f: layers.Conv2DTranspose(2, 2, 3, use_bias=False, **f),
+        lambda **f: layers.Conv2DTranspose(2, 2, strides=3, use_bias=False, **f),
         PICTURE,
         transposed(strides=3),
     ),
     Case(
         "conv2d transpose, output padding",
-        lambda **f: layers.Conv2DTranspose(2, 3, 2, "same", output_padding=(1, 0), **f),
+        lambda **f: layers.Conv2DTranspose(2, 3, strides=2, padding="same", output_padding=(1, 0), **f),
         PICTURE,
         transposed("same", 2, extra=(1, 0)),
     ),
     Case(
         "conv2d transpose, output padding, valid",
-        lambda **f: layers.Conv2DTranspose(2, 2, 3, output_padding=2, **f),
+        lambda **f: layers.Conv2DTranspose(2, 2, strides=3, output_padding=2, **f),
         PICTURE,
         transposed(strides=3, extra=(2, 2)),
     ),
@@ -137,7 +142,7 @@ _BOTH = [
     ),
     Case(
         "conv3d transpose",
-        lambda **f: layers.Conv3DTranspose(2, 2, 2, "same", **f),
+        lambda **f: layers.Conv3DTranspose(2, 2, strides=2, padding="same", **f),
         VOLUME,
         transposed("same", 2),
     ),
@@ -149,7 +154,7 @@ _BOTH = [
     ),
     Case(
         "separable conv1d",
-        lambda **f: layers.SeparableConv1D(4, 3, 2, "same", depth_multiplier=2, **f),
+        lambda **f: layers.SeparableConv1D(4, 3, strides=2, padding="same", depth_multiplier=2, **f),
         SEQUENCE,
         separable("same", 2),
     ),
@@ -167,7 +172,7 @@ _BOTH = [
     ),
     Case(
         "depthwise conv2d",
-        lambda **f: layers.DepthwiseConv2D((3, 2), 2, "same", 2, **f),
+        lambda **f: layers.DepthwiseConv2D((3, 2), strides=2, padding="same", depth_multiplier=2, **f),
         PICTURE,
         depthwise("same", 2),
     ),
@@ -177,7 +182,7 @@ _BOTH = [
         PICTURE,
         depthwise(dilation=2),
     ),
-    Case("locally connected 1d", lambda **f: layers.LocallyConnected1D(2, 3, 2, **f), SEQUENCE, local([3], 2)),
+    Case("locally connected 1d", lambda **f: layers.LocallyConnected1D(2, 3, strides=2, **f), SEQUENCE, local([3], 2)),
     Case(
         "locally connected 1d, same",
         lambda **f: layers.LocallyConnected1D(2, 2, padding="same", implementation=3, **f),
@@ -232,13 +237,13 @@ WINDOW_CASES: list[Case] = [
     # The entries of a patch are ordered as the axes of the input are.
     Case(
         "locally connected 2d",
-        lambda: layers.LocallyConnected2D(2, (3, 2), (1, 1), data_format="channels_last"),
+        lambda: layers.LocallyConnected2D(2, (3, 2), strides=(1, 1), data_format="channels_last"),
         PICTURE,
         local([3, 2]),
     ),
     Case(
         "locally connected 2d, same",
-        lambda: layers.LocallyConnected2D(2, (2, 3), 2, "same", use_bias=False),
+        lambda: layers.LocallyConnected2D(2, (2, 3), strides=2, padding="same", use_bias=False),
         PICTURE,
         local([2, 3], 2, "same"),
     ),
