@@ -200,7 +200,9 @@ class Grower:
             return self.axis(name)
         return tuple(i for i in range(self.rank(name)) if self.chance()) or None
 
-    def leaf(self, shape: Sequence[int], dtype: str | None = None, low: int = -2, high: int = 2) -> str:
+    def leaf(
+        self, shape: Sequence[int], dtype: str | None = None, low: int = -2, high: int = 2, word: str | None = None
+    ) -> str:
         """A new placeholder, variable or constant.
 
         Args:
@@ -208,6 +210,7 @@ class Grower:
             dtype: Its type; None for the float type in use.
             low: Smallest of the whole numbers, where it holds such.
             high: Largest of them.
+            word: x for a placeholder, w for a variable, c for a constant; None for any.
         """
         dtype = dtype or self.options.floatx
         array: np.ndarray
@@ -215,7 +218,7 @@ class Grower:
             array = np.round(self.random.normal(size=tuple(shape)), 3)
         else:
             array = self.random.integers(low, high + 1, size=tuple(shape))
-        word = self.choice("xxwwc") if is_float(dtype) else self.choice("xc")
+        word = word or self.choice("xxwwc" if is_float(dtype) else "xc")
         static: tuple[int | None, ...] = tuple(shape)
         if word == "x" and self.options.unknown and shape:
             static = (None, *static[1:])
@@ -245,12 +248,17 @@ class Grower:
             self.leaf((3, 4), "int32")
             for _ in range(self.options.size):
                 self.add()
+            for name, share in (("gradient", 0.7), ("gradient", 0.4)):
+                if self.chance(share):
+                    self.add(name)
         return self.finished()
 
-    def add(self) -> None:
-        """Adds one operation."""
-        for _ in range(60):
+    def add(self, wanted: str | None = None) -> None:
+        """Adds one operation, if one is found that fits: any, or the one of a name."""
+        for _ in range(60 if wanted is None else 5):
             number = int(self.random.choice(len(self.operations), p=self._shares))
+            if wanted is not None:
+                number = next(i for i, (name, *_) in enumerate(self.operations) if name == wanted)
             name, operation, _ = self.operations[number]
             if self.try_operation(name, operation):
                 self.used[name] += 1

@@ -118,7 +118,7 @@ def normalize(g: Grower) -> str:
     n = g.shape(x)[-1]
     classes = g.leaf(g.shape(x)[:-1], "int32", 0, n - 1)
     ones = tuple(range(g.rank(x) - 1))
-    forms = (
+    forms: tuple[str, ...] = (
         f"K.batch_normalization({x}, {g.leaf((n,))}, K.square({g.leaf((n,))}), {g.leaf((n,))}, {g.leaf((n,))})",
         f"K.normalize_batch_in_training({x}, {g.leaf((n,))}, {g.leaf((n,))}, {ones})[{g.number(0, 2)}]",
         f"K.bias_add({x}, {g.leaf((n,))})",
@@ -129,6 +129,10 @@ def normalize(g: Grower) -> str:
         f"K.binary_crossentropy(K.sigmoid({g.like(x)}), K.sigmoid({x}))",
         f"K.binary_crossentropy(K.sigmoid({g.like(x)}), {x}, from_logits=True)",
     )
+    if g.rank(x) == 3 and n > 1 and g.shape(x)[1] > 2:
+        samples, time, _ = g.shape(x)
+        lengths = f"np.full(({samples}, 1), {time}), np.full(({samples}, 1), 2)"
+        forms += (f"K.ctc_batch_cost({g.leaf((samples, 2), 'int32', 0, n - 2)}, K.softmax({x}), {lengths})",)
     return g.choice(forms)
 
 
@@ -199,6 +203,7 @@ def recurrent(g: Grower) -> Made:
             f"a * K.random_uniform({(shape[0], *shape[2:])}, seed={g.number(0, 99)}) + s[0]",
             "K.switch(K.greater(K.sum(s[0]), 0.0), lambda: K.cos(a), lambda: a * s[0])",
             "K.sum(a * s[-1], axis=-1, keepdims=True) + s[0] * 0.5",
+            f"K.tanh(a) * K.update_add({g.leaf((), word='w')}, K.mean(a)) + s[0]",
         )
     )
     keywords = [f"go_backwards={g.chance()}"]
@@ -260,6 +265,7 @@ def branch(g: Grower) -> str:
         f"K.switch({condition}, {x}, {y})",
         f"K.switch({condition}, lambda: K.switch({condition}, lambda: {x}, lambda: K.exp(-K.abs({y}))), lambda: {y})",
         f"K.switch({condition}, lambda: K.dropout({x}, 0.5, seed=3), lambda: {y} * 2)",
+        f"K.switch({condition}, lambda: {x} * K.update_add({g.leaf((), word='w')}, 0.5), lambda: {y} + 0.1)",
     )
     return g.choice(forms)
 

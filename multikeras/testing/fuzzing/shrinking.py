@@ -31,7 +31,7 @@ def shrink(script: Script, fails: Fails, seconds: float = 60.0) -> Script:
     smaller = True
     while smaller:
         smaller = False
-        for step in (_results, _cuts, _bypasses, _leaves):
+        for step in (_results, _cuts, _bypasses, _gradients, _leaves):
             found = _step(script, step, fails, end)
             smaller = smaller or found is not script
             script = found
@@ -135,6 +135,24 @@ def _bypasses(script: Script) -> Iterator[Script]:
                         yield _renamed(replace(script, lines=rest), {name: other})
                     break
         known |= {name: values[name] for name in line.names if name in values}
+
+
+def _gradients(script: Script) -> Iterator[Script]:
+    """Gradients of fewer terms, by fewer values."""
+    for number, line in enumerate(script.lines):
+        match = re.fullmatch(r"(.*) = K\.gradients\((.*), \[(.*)\]\)", line.code)
+        if match is None:
+            continue
+        terms, targets = match[2].split(" + "), match[3].split(", ")
+        tried = [(terms[:i] + terms[i + 1 :], targets, line.names) for i in range(len(terms)) if len(terms) > 1]
+        for i in range(len(targets) if len(targets) > 1 else 0):
+            tried.append((terms, targets[:i] + targets[i + 1 :], line.names[:i] + line.names[i + 1 :]))
+        for kept, by, names in tried:
+            code = f"{', '.join(names)}, = K.gradients({' + '.join(kept)}, [{', '.join(by)}])"
+            lines = (*script.lines[:number], Line(names, code), *script.lines[number + 1 :])
+            yield replace(
+                script, lines=lines, outputs=tuple(o for o in script.outputs if o in names or o not in line.names)
+            )
 
 
 def _leaves(script: Script) -> Iterator[Script]:
