@@ -15,9 +15,10 @@ from multikeras.cli import settings
 
 @click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--backend", metavar="NAME", help="numpy, jax, torch, cupy, or another backend.")
+@click.option("--answer", metavar="NAME", help="What K.backend() tells the script, such as tensorflow.")
 @click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(backend: str | None, script: Path, arguments: tuple[str, ...]) -> Callable[[], None]:
+def command(backend: str | None, answer: str | None, script: Path, arguments: tuple[str, ...]) -> Callable[[], None]:
     """Runs SCRIPT with `import keras` meaning multikeras.
 
     --backend may stand before SCRIPT or right after it; everything behind belongs to the script.
@@ -30,7 +31,7 @@ def command(backend: str | None, script: Path, arguments: tuple[str, ...]) -> Ca
         # In the environment, so that the processes which the script starts have it too.
         os.environ["KERAS_BACKEND"] = backend
     settings.start()
-    return lambda: _run(script, arguments)
+    return lambda: _run(script, arguments, answer)
 
 
 def _backend_behind_script(arguments: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
@@ -48,10 +49,10 @@ def _backend_behind_script(arguments: tuple[str, ...]) -> tuple[str | None, tupl
     return backend, arguments
 
 
-def _run(script: Path, arguments: tuple[str, ...]) -> None:
+def _run(script: Path, arguments: tuple[str, ...], answer: str | None) -> None:
     from multikeras import compat
 
-    compat.install()
+    compat.install(answer)
     # As `python SCRIPT` has them.
     sys.argv = [str(script), *arguments]
     if not sys.flags.safe_path:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.utils.batch_threads import TIMEOUT, Finished, Here, Threads, WorkerError
+from multikeras.utils.downloads import get_file, validate_file
 
 __all__ = [
     "GeneratorEnqueuer",
@@ -17,8 +18,10 @@ __all__ = [
     "Sequence",
     "SequenceEnqueuer",
     "WorkerError",
+    "get_file",
     "is_sequence",
     "iter_sequence_infinite",
+    "validate_file",
 ]
 
 

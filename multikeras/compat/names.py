@@ -1,0 +1,134 @@
+"""Names that old modules had and that have no place of their own in multikeras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from multikeras import backend as K
+from multikeras.layers.base import Layer
+from multikeras.layers.calls import CallRecord
+from multikeras.models import Network
+from multikeras.training import loop
+from multikeras.utils.generic_utils import slice_arrays, to_list, unpack_singleton
+
+#: Names of Keras 1 and 2 for what is there under another name.
+Container = Network
+Node = CallRecord
+Recurrent: Any
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Recurrent":
+        from multikeras.layers import RNN
+
+        return RNN
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def time_distributed_dense(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    dropout: Any = None,
+    input_dim: int | None = None,
+    output_dim: int | None = None,
+    timesteps: int | None = None,
+    training: Any = None,
+) -> Any:
+    """`x . w + b` at every time step, as recurrent layers of Keras 1 and 2.0 used it.
+
+    Args:
+        x: Tensor of shape `(samples, time, input)`.
+        w: Matrix of shape `(input, output)`.
+        b: Vector of length output.
+        dropout: Rate of a mask that all steps share.
+        input_dim: Ignored; the shape is known.
+        output_dim: Ignored.
+        timesteps: Ignored.
+        training: Phase.
+    """
+    if dropout is not None and 0.0 < dropout < 1.0:
+        shape = (None, 1, None)
+        x = K.in_train_phase(K.dropout(x, dropout, noise_shape=shape), x, training=training)
+    product = K.dot(x, w)
+    return product if b is None else K.bias_add(product, b)
+
+
+def make_batches(size: int, batch_size: int) -> list[tuple[int, int]]:
+    """First row and the row after the last one of every batch."""
+    return loop.bounds_of(size, batch_size)
+
+
+def batch_shuffle(index_array: np.ndarray, batch_size: int) -> np.ndarray:
+    """Row numbers shuffled by whole batches; what does not fill a batch stays at the end."""
+    whole = len(index_array) // batch_size * batch_size
+    rows = np.asarray(index_array)[:whole].reshape(-1, batch_size)
+    rows = rows[np.random.permutation(len(rows))]
+    return np.append(rows.reshape(-1), index_array[whole:])
+
+
+def count_params(weights: Sequence[Any]) -> int:
+    """Number of scalars in all of them, each counted once."""
+    return sum(K.count_params(w) for w in {id(w): w for w in weights}.values())
+
+
+def convert_all_kernels_in_model(model: Any) -> None:
+    """Does nothing: kernels are the same under every backend."""
+
+
+def object_list_uid(object_list: Any) -> str:
+    """A text that tells lists of objects apart by identity."""
+    return ", ".join(str(abs(id(x))) for x in to_list(object_list))
+
+
+def is_all_none(iterable_or_element: Any) -> bool:
+    """Whether everything in it is None."""
+    entries = iterable_or_element if isinstance(iterable_or_element, (list, tuple)) else [iterable_or_element]
+    return all(entry is None for entry in entries)
+
+
+def shape_or_none(tensor: Any) -> Any:
+    """Static shape of a tensor, or None."""
+    return getattr(tensor, "_keras_shape", None)
+
+
+_to_list = to_list
+_object_list_uid = object_list_uid
+_is_all_none = is_all_none
+_make_batches = make_batches
+_slice_arrays = slice_arrays
+_time_distributed_dense = time_distributed_dense
+
+
+def _collect_previous_mask(input_tensors: Any) -> Any:
+    """Masks of tensors, one or a list."""
+    from multikeras.layers import calls
+
+    masks = [calls.mask_of(x) for x in to_list(input_tensors)]
+    return unpack_singleton(masks)
+
+
+def _collect_input_shape(input_tensors: Any) -> Any:
+    """Static shapes of tensors, one or a list."""
+    return unpack_singleton([K.int_shape(x) for x in to_list(input_tensors)])
+
+
+__all__ = [
+    "Container",
+    "Layer",
+    "Node",
+    "batch_shuffle",
+    "convert_all_kernels_in_model",
+    "count_params",
+    "is_all_none",
+    "make_batches",
+    "object_list_uid",
+    "shape_or_none",
+    "slice_arrays",
+    "time_distributed_dense",
+    "to_list",
+    "unpack_singleton",
+]
