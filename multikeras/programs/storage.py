@@ -5,6 +5,7 @@ Every variable owns its array alone: what enters is copied, and what leaves is a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,23 @@ def write(variable: Variable, value: Any) -> None:
             variable.array, variable.home, variable.initial = owned, backend.name, None
         finally:
             RUNS.release()
+
+
+def exchange(variables: Sequence[Variable], values: Sequence[Any] | None) -> list[Any]:
+    """Puts other values in the place of those that variables have, and gives these; nothing is copied.
+
+    Args:
+        variables: The variables.
+        values: What another call of this gave, each to be used once; None for zeros.
+    """
+    if values is None:
+        values = [(None, None, np.zeros(v.shape)) for v in variables]  # type: ignore[type-var]
+    with HeldInterrupts():
+        RUNS.acquire(exclusive=True)
+        try:
+            before = [(v.array, v.home, v.initial) for v in variables]
+            for variable, value in zip(variables, values, strict=True):
+                variable.array, variable.home, variable.initial = value
+        finally:
+            RUNS.release()
+    return before

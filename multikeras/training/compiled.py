@@ -14,8 +14,9 @@ from multikeras.graph import Variable
 from multikeras.metrics import Mean, Metric
 from multikeras.programs import Function
 from multikeras.training import outputs as spread
-from multikeras.training.data import Place
 from multikeras.training.outputs import Output
+from multikeras.training.places import Place
+from multikeras.training.tally import Tally, Turns
 
 
 class Compiled:
@@ -30,22 +31,28 @@ class Compiled:
         names: Names of all numbers that are reported, loss first.
         metrics: The metric objects, in the order of `names` after the losses.
         total_loss: Loss of a training batch, penalties included.
+        turns: Which run has the sums and metric states for itself.
+        run_eagerly: Whether layers are called anew for every batch.
     """
 
     def __init__(
         self,
         model: Any,
         optimizer: Any,
-        loss: Any,
-        metrics: Any,
-        loss_weights: Any,
-        sample_weight_mode: Any,
-        weighted_metrics: Any,
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        sample_weight_mode: Any = None,
+        weighted_metrics: Any = None,
+        target_tensors: Any = None,
+        run_eagerly: bool = False,
     ) -> None:
         # A strong reference would make a circle, and only the cyclic collector would free the model's arrays.
         self._model = weakref.ref(model)
         self.optimizer = optimizer
-        self.arguments = (loss, metrics, loss_weights, sample_weight_mode, weighted_metrics)
+        self.arguments = (loss, metrics, loss_weights, sample_weight_mode, weighted_metrics, target_tensors)
+        self.run_eagerly = run_eagerly
+        self.turns = Turns()
         self.built = False
         self.outputs: list[Output] = []
         self.names: list[str] = ["loss"]
@@ -87,7 +94,7 @@ class Compiled:
         if self._trained is None:
             self._take_snapshot()
         model = self.model
-        loss, metrics, loss_weights, mode, weighted_metrics = self.arguments
+        loss, metrics, loss_weights, mode, weighted_metrics, target_tensors = self.arguments
         names = list(model.output_names)
         self.tensors = list(model.outputs)
         self.feeds = list(model.feed_inputs)
@@ -98,13 +105,18 @@ class Compiled:
             losses = spread.losses_of(loss, names)
             factors = spread.loss_weights_of(loss_weights, names)
             temporal = spread.temporal_of(mode, names)
-            self.outputs = [Output(*each) for each in zip(names, model.outputs, losses, factors, temporal, strict=True)]
+            given = spread.target_tensors_of(target_tensors, names)
+            each = zip(names, model.outputs, losses, factors, temporal, given, strict=True)
+            self.outputs = [Output(*output) for output in each]
             self._add_metrics(spread.metrics_of(metrics, names), False)
             self._add_metrics(spread.metrics_of(weighted_metrics, names, "weighted_metrics"), True)
             self.trained_outputs = [output for output in self.outputs if output.loss is not None]
-            self.target_places = [output.place for output in self.trained_outputs]
+            self.target_places = [output.place for output in self.trained_outputs if output.is_fed]
             self._make_losses()
             self._make_metrics()
+        #: Metric states that belong to no run of fit or evaluate, but to train_on_batch and test_on_batch.
+        self.by_hand = Tally(self._metric_variables(), active=True)
+        self.turns.holder = self.by_hand
         self.built = True
 
     def _add_metrics(self, per_output: Sequence[Sequence[Any]], weighted: bool) -> None:
@@ -174,8 +186,12 @@ class Compiled:
     @property
     def inputs(self) -> list[Any]:
         """What is fed: inputs, targets, sample weights."""
-        outputs = self.trained_outputs
-        return [*self.feeds, *[o.target for o in outputs], *[o.weight for o in outputs]]
+        return [*self._fed_rows, *[output.weight for output in self.trained_outputs]]
+
+    @property
+    def _fed_rows(self) -> list[Any]:
+        """What is fed with one row for each sample, whatever else there is."""
+        return [*self.feeds, *[output.target for output in self.trained_outputs if output.is_fed]]
 
     @property
     def temporal(self) -> list[bool]:
@@ -213,8 +229,8 @@ class Compiled:
 
         def make() -> Function:
             loss = self.total_loss if training else self.test_loss
-            first = self.inputs[0] if self.inputs else None
-            size = K.cast(K.shape(first)[0] if first is not None else 1, "float64")
+            rows = self._fed_rows
+            size = K.cast(K.shape(rows[0])[0] if rows else 1, "float64")
             sums = [
                 K.update_add(total, K.cast(value, "float64") * size)
                 for total, value in zip(self.sums(training), [loss, *self.output_losses], strict=True)
@@ -257,21 +273,44 @@ class Compiled:
 
     # -- results --------------------------------------------------------------------------------
 
-    def reset(self, training: bool) -> None:
-        """Begins a new epoch."""
+    def _metric_variables(self) -> list[Variable]:
+        return [variable for metric in self.metrics for variable in metric.weights]
+
+    def tally(self, training: bool) -> Tally:
+        """What one run adds up."""
+        return Tally([*self.sums(training), *self._metric_variables()])
+
+    def begin(self, tally: Tally, training: bool) -> None:
+        """Begins a new epoch of a run."""
         zero = np.zeros(())
-        K.batch_set_value([(total, zero) for total in self.sums(training)])
-        self.reset_metrics()
+        with self.turns.lock:
+            tally.forget()
+            self.turns.give(tally)
+            tally.active = True
+            K.batch_set_value([(total, zero) for total in self.sums(training)])
+            self._reset_metrics()
+
+    def end(self, tally: Tally) -> None:
+        """Ends an epoch: its numbers have been read, or nobody wants them."""
+        tally.active = False
+        tally.forget()
 
     def reset_metrics(self) -> None:
-        """Forgets what the metrics have seen."""
+        """Forgets what the metrics have seen, outside of runs or in the run whose turn it is."""
+        with self.turns.lock:
+            if self.turns.holder is not self.by_hand:
+                self.by_hand.forget()
+            self._reset_metrics()
+
+    def _reset_metrics(self) -> None:
         for metric in self.metrics:
             metric.reset_states()
 
-    def results(self, training: bool, seen: int) -> list[float]:
+    def results(self, tally: Tally, training: bool, seen: int) -> list[float]:
         """Mean losses of the epoch so far, and metrics; waits for the device.
 
         Args:
+            tally: The run.
             training: Whether of training or of testing.
             seen: Number of samples so far.
         """
@@ -280,7 +319,9 @@ class Compiled:
             metrics = [K.identity(metric.result()) for metric in self.metrics]
             return Function([], [*self.sums(training), *metrics], name=f"results of {self.model.name}", phase=0)
 
-        values = self._function(f"results {training}", make)([])
+        with self.turns.lock:
+            self.turns.give(tally)
+            values = self._function(f"results {training}", make)([])
         count = len(values) - len(self.metrics)
         return [*[float(v) / max(1, seen) for v in values[:count]], *[_number(v) for v in values[count:]]]
 

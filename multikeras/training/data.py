@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from multikeras.training.places import Place, Shape
 from multikeras.training.tables import NoTable, Table, table
-
-Shape = Sequence[int | None]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a column of data goes.
-
-    Attributes:
-        name: Name of the input or output.
-        shape: The shape it takes, the batch axis included; None where anything goes.
-        loss: For a target: name of the loss.
-        output_shape: For a target: shape of the output.
-    """
-
-    name: str
-    shape: Shape | None
-    loss: str | None = None
-    output_shape: Shape | None = None
 
 
 class Data:
@@ -117,13 +98,13 @@ def _by_place(values: Any, places: Sequence[Place], what: str) -> list[Any]:
 def _checked(value: Any, place: Place, what: str) -> Table:
     if value is None:
         raise ValueError(f"The {what} {place.name!r} received None instead of an array.")
-    made = table(value, f"{what} {place.name!r}")
+    given = made = table(value, f"{what} {place.name!r}")
     expected = place.shape if place.shape is not None else place.output_shape
     short = expected is not None and len(made.shape) == len(expected) - 1
     if expected is not None and short and (expected[-1] in (1, None) or len(made.shape) == 1):
         made = made.with_axis()
     if place.shape is not None and not _fits(made.shape, place.shape):
-        raise ValueError(_mismatch(made.shape, place, what))
+        raise ValueError(_mismatch(made.shape, given.shape, place, what))
     return made
 
 
@@ -133,7 +114,7 @@ def _fits(shape: Shape, expected: Shape) -> bool:
     )
 
 
-def _mismatch(shape: Shape, place: Place, what: str) -> str:
+def _mismatch(shape: Shape, given: Shape, place: Place, what: str) -> str:
     expected = place.shape
     assert expected is not None
     if what == "target" and place.loss == "categorical_crossentropy" and shape[-1] == 1 and expected[-1] != 1:
@@ -149,7 +130,7 @@ def _mismatch(shape: Shape, place: Place, what: str) -> str:
     loss = f" with the loss `{place.loss}`" if place.loss else ""
     return (
         f"The {what} of {place.name!r} is expected to have shape {_text(expected)}{loss}, received an array of shape "
-        f"{tuple(shape)}."
+        f"{tuple(given)}."
     )
 
 
@@ -158,113 +139,14 @@ def _text(shape: Shape) -> str:
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 
-def weights(
-    sample_weight: Any, class_weight: Any, targets: Sequence[Table], places: Sequence[Place], temporal: Sequence[bool]
-) -> list[Table]:
-    """Tables of sample weights, one for each target.
-
-    Args:
-        sample_weight: None, an array for the only output, or a list or dictionary for several.
-        class_weight: None, a dictionary from class number to weight, or a list or dictionary of these.
-        targets: The targets.
-        places: Where they go.
-        temporal: Whether an output has a weight for every time step.
-    """
-    by_sample = _spread(sample_weight, places, "sample_weight")
-    by_class = _spread_classes(class_weight, places)
-    result: list[Table] = []
-    for given, classes, target, place, steps in zip(by_sample, by_class, targets, places, temporal, strict=True):
-        made = None if given is None else _weight_column(given, target, place, steps)
-        if classes is not None:
-            each = _class_weights(classes, target, place)
-            made = each if made is None else made * (each[:, None] if made.ndim == 2 else each)
-        result.append(NoTable(len(target), 2 if steps else 1) if made is None else Table(made))
-    return result
-
-
-def _spread(value: Any, places: Sequence[Place], what: str) -> list[Any]:
-    names = [place.name for place in places]
-    if value is None:
-        return [None] * len(places)
-    if isinstance(value, Mapping):
-        unknown = [name for name in value if name not in names]
-        if unknown:
-            raise ValueError(f"`{what}` names {unknown}, which are no outputs with a loss; there are {names}.")
-        return [value.get(name) for name in names]
-    if len(places) == 1:
-        single = isinstance(value, (list, tuple)) and len(value) == 1 and hasattr(value[0], "shape")
-        return [value[0] if single else value]
-    if not isinstance(value, (list, tuple)) or len(value) != len(places):
-        raise ValueError(
-            f"The model has {len(places)} outputs with a loss: `{what}` takes a list with one entry each, in the order "
-            f"{names}, or a dictionary by name."
-        )
-    return list(value)
-
-
-def _spread_classes(value: Any, places: Sequence[Place]) -> list[Any]:
-    names = {place.name for place in places}
-    if isinstance(value, Mapping) and not (value and all(name in names for name in value)):
-        if len(places) > 1:
-            raise ValueError(
-                f"The model has {len(places)} outputs with a loss: `class_weight` takes a dictionary for each, in a "
-                "list or by the name of the output."
-            )
-        return [value] if places else []
-    return _spread(value, places, "class_weight")
-
-
-def _weight_column(given: Any, target: Table, place: Place, temporal: bool) -> np.ndarray:
-    array = np.asarray(given, dtype="float32")
-    if array.ndim == 2 and array.shape[1] == 1 and not temporal:
-        array = array[:, 0]
-    if temporal:
-        if array.ndim != 2 or len(target.shape) < 3:
-            raise ValueError(
-                f"sample_weight_mode='temporal' takes weights of shape (samples, steps) for targets with at least 3 "
-                f"axes; {place.name!r} received weights of shape {array.shape} for targets of shape {target.shape}."
-            )
-        if array.shape[1] != target.shape[1]:
-            raise ValueError(
-                f"The sample weights of {place.name!r} have shape {array.shape}, the targets {target.shape}: the first "
-                "two axes have to be equal."
-            )
-    elif array.ndim != 1:
-        raise ValueError(
-            f"The sample weights of {place.name!r} have shape {array.shape}, expected one weight a sample. For weights "
-            "of time steps compile with sample_weight_mode='temporal'."
-        )
-    return array
-
-
-def _class_weights(classes: Any, target: Table, place: Place) -> np.ndarray:
-    """The weight of the class of each sample."""
-    if not isinstance(classes, Mapping):
-        raise TypeError(f"`class_weight` is a dictionary from class number to weight, received {classes!r}.")
-    if len(target.shape) > 2:
-        raise ValueError(
-            f"`class_weight` needs targets of one class a sample; those of {place.name!r} have shape {target.shape}. "
-            "Use sample_weight."
-        )
-    values = np.asarray(target.range(0, len(target)))
-    numbers = values.argmax(axis=1) if values.ndim == 2 and values.shape[1] > 1 else values.reshape(-1)
-    found, places = np.unique(numbers, return_inverse=True)
-    missing = [number for number in found.tolist() if number not in classes]
-    if missing:
-        raise ValueError(
-            f"`class_weight` needs a weight for every class among the targets; missing: {missing}, given: "
-            f"{sorted(classes)}."
-        )
-    return np.array([classes[number] for number in found.tolist()], dtype="float32")[places]
-
-
 def size_of(inputs: Sequence[Table], targets: Sequence[Table], weight_tables: Sequence[Table] = ()) -> int:
     """The number of samples, equal for all.
 
     Raises:
         ValueError: If it is not.
     """
-    sizes = {what: [len(t) for t in group] for what, group in (("x", inputs), ("y", targets), ("w", weight_tables))}
+    groups = (("x", inputs), ("y", targets), ("w", [t for t in weight_tables if not isinstance(t, NoTable)]))
+    sizes = {what: [len(t) for t in group] for what, group in groups}
     distinct = {size for group in sizes.values() for size in group}
     if len(distinct) > 1:
         words = {"x": "inputs", "y": "targets", "w": "sample weights"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,53 +16,21 @@ import numpy as np
 from multikeras import registry
 from multikeras.callbacks import CallbackList
 from multikeras.programs import Function
-from multikeras.training.data import Data
+from multikeras.training.sources import Batch
+from multikeras.training.tally import Tally, Turns
 
 #: Steps that may be under way on a device that works on while Python goes on; each keeps its inputs in memory.
 _AHEAD = 32
 
-#: What to feed, and how many samples that is.
-Batch = tuple[list[Any], int]
-
-
-def bounds_of(size: int, batch_size: int) -> list[tuple[int, int]]:
-    """First and last but one row of every batch; the last batch may be smaller."""
-    return [(start, min(start + batch_size, size)) for start in range(0, size, batch_size)]
-
-
-def batches(data: Data, batch_size: int, shuffle: Any = False, steps: int | None = None) -> Iterator[Batch]:
-    """The batches of one epoch.
-
-    Args:
-        data: The data.
-        batch_size: Samples in a batch.
-        shuffle: True for a new order of all samples, `'batch'` for a new order of whole batches, False for none.
-        steps: Number of batches; those of the data if None. More begin the data anew.
-    """
-    if not data.columns:
-        for _ in range(steps or 0):
-            yield [], 1
-        return
-    bounds = bounds_of(data.size, batch_size)
-    left = len(bounds) if steps is None else steps
-    while left > 0:
-        now, left = bounds[:left], left - len(bounds)
-        if shuffle is True:
-            order = np.random.permutation(data.size)
-            read = data.reader()
-            for start, stop in now:
-                yield read(order[start:stop]), stop - start
-            continue
-        if shuffle:
-            now = [bounds[i] for i in np.random.permutation(len(bounds))][: len(now)]
-        for start, stop in now:
-            yield data.range(start, stop), stop - start
+#: Whose turn it is, and the run that asks.
+Turn = tuple[Turns, Tally]
 
 
 def run_epoch(
     function: Function,
     feeds: Iterable[Batch],
     stopped: Callable[[], bool],
+    turn: Turn,
     report: Callable[[int, int], None] | None = None,
     seconds: float = 0.0,
 ) -> int:
@@ -72,6 +40,7 @@ def run_epoch(
         function: What to run; its first result is kept to hold the device back.
         feeds: The batches.
         stopped: Whether to stop.
+        turn: For the sums and metric states to be those of this run.
         report: Called now and then with the numbers of samples and of batches so far.
         seconds: How often at most.
 
@@ -83,8 +52,13 @@ def run_epoch(
     under_way: deque[Any] | None = deque() if backend.asynchronous else None
     due = clock() + seconds if report is not None else np.inf
     seen = 0
+    turns, tally = turn
+    lock = turns.lock
     for step, (values, size) in enumerate(feeds, 1):
-        results = run(values, backend)
+        with lock:
+            if turns.holder is not tally:
+                turns.give(tally)
+            results = run(values, backend)
         seen += size
         if under_way is not None:
             under_way.append(results[0])
@@ -102,18 +76,20 @@ def run_watched_epoch(
     function: Function,
     feeds: Iterable[Batch],
     stopped: Callable[[], bool],
+    turn: Turn,
     names: Sequence[str],
     losses: int,
     watchers: CallbackList,
     mode: str,
     report: Callable[[int, int, dict[str, Any]], None] | None = None,
-) -> tuple[int, list[Any]]:
+) -> tuple[int, list[Any] | None]:
     """Runs a function over batches and tells callbacks the numbers of each.
 
     Args:
         function: Gives losses and metrics.
         feeds: The batches.
         stopped: Whether to stop.
+        turn: For the metric states to be those of this run.
         names: Names of the results.
         losses: How many of the first results are of the batch, and are averaged; the others are of the epoch so far.
         watchers: The callbacks that look at batches.
@@ -121,15 +97,19 @@ def run_watched_epoch(
         report: Called with the numbers of samples and of batches so far and the numbers of the epoch so far.
 
     Returns:
-        The number of samples run, and the numbers of the epoch.
+        The number of samples run, and the numbers of the epoch; None in their place if there was no batch.
     """
     seen = 0
     sums = [0.0] * losses
-    numbers: list[Any] = []
+    numbers: list[Any] | None = None
+    turns, tally = turn
     for step, (values, size) in enumerate(feeds):
         logs: dict[str, Any] = {"batch": step, "size": size}
         watchers.call(f"on_{mode}_batch_begin", step, logs)
-        numbers = [plain(value) for value in function(values)]
+        with turns.lock:
+            turns.give(tally)
+            results = function(values)
+        numbers = [plain(value) for value in results]
         logs.update(zip(names, numbers, strict=True))
         seen += size
         for i in range(losses):

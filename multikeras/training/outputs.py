@@ -13,10 +13,11 @@ from multikeras.graph import operands
 from multikeras.graph.ops.control import host_select
 from multikeras.graph.ops.rules import length_of
 from multikeras.graph.ops.shapes import broadcast_to
+from multikeras.graph.tensor import Placeholder
 from multikeras.layers import calls
 from multikeras.losses import Loss, LossFunctionWrapper
 from multikeras.metrics import MeanMetricWrapper, Metric
-from multikeras.training.data import Place
+from multikeras.training.places import Place
 from multikeras.utils.losses_utils import match_weights
 
 _ACCURACY = ("accuracy", "acc")
@@ -31,32 +32,50 @@ class Output:
         tensor: The output.
         loss: The loss object, or None: the output then has neither targets nor weights.
         loss_weight: The factor of its loss: a number or a tensor.
-        target: The placeholder of the targets.
+        target: The targets: a placeholder, or the tensor that compile was given.
+        is_fed: Whether the targets are a placeholder.
         weight: The placeholder of the sample weights; an array without entries stands for no weights.
         temporal: Whether there is a weight for every time step.
         metrics: Pairs (metric, whether sample weights count for it).
     """
 
-    def __init__(self, name: str, tensor: Any, loss: Any, loss_weight: Any, temporal: bool) -> None:
+    def __init__(self, name: str, tensor: Any, loss: Any, loss_weight: Any, temporal: bool, target: Any = None) -> None:
         self.name = name
         self.tensor = tensor
         self.loss = loss
         self.loss_weight = loss_weight
         self.temporal = temporal
         self.metrics: list[tuple[Metric, bool]] = []
-        self.target: Any = None
+        self.target: Any = target
         self.weight: Any = None
         if loss is None:
             return
         shape = K.int_shape(tensor)
-        self.target = K.placeholder(
-            shape=(*([None] * (len(shape) - 1)), self.place.shape[-1] if self.place.shape else None),
-            dtype="int32" if self.is_sparse else K.dtype(tensor),
-            name=f"{name}_target",
-        )
+        if target is None:
+            self.target = K.placeholder(
+                shape=(*([None] * (len(shape) - 1)), self.place.shape[-1] if self.place.shape else None),
+                dtype="int32" if self.is_sparse else K.dtype(tensor),
+                name=f"{name}_target",
+            )
+        else:
+            self._check_target(target)
+        self.is_fed = isinstance(self.target, Placeholder)
         self.weight = K.placeholder(
             shape=(None, None) if temporal else (None,), dtype=K.dtype(tensor), name=f"{name}_sample_weights"
         )
+
+    def _check_target(self, target: Any) -> None:
+        """Refuses a target tensor whose shape would be stretched over the output in silence."""
+        place, shape = self.place, K.int_shape(target)
+        if place.shape is None or (self.is_sparse and len(shape) == len(place.shape) - 1):
+            return
+        if len(shape) != len(place.shape) or any(
+            a is not None and b is not None and a != b for a, b in zip(shape[1:], place.shape[1:], strict=True)
+        ):
+            raise ValueError(
+                f"The target tensor of {self.name!r} has shape {shape}, and the loss `{place.loss}` expects "
+                f"{tuple(place.shape)}."
+            )
 
     @property
     def function(self) -> Any:
@@ -236,6 +255,29 @@ def temporal_of(mode: Any, names: Sequence[str]) -> list[bool]:
         if one not in (None, "temporal", "samplewise"):
             raise ValueError(f"`sample_weight_mode` is None or 'temporal', received {one!r}.")
     return [one == "temporal" for one in modes]
+
+
+def target_tensors_of(target_tensors: Any, names: Sequence[str]) -> list[Any]:
+    """A tensor as target of each output, None where targets are fed."""
+    if target_tensors is None:
+        return [None] * len(names)
+    if isinstance(target_tensors, Mapping):
+        _check_names(target_tensors, names, "target_tensors")
+        found = [target_tensors.get(name) for name in names]
+    else:
+        found = list(target_tensors) if isinstance(target_tensors, (list, tuple)) else [target_tensors]
+        if len(found) != len(names):
+            raise ValueError(
+                f"`target_tensors` needs one tensor for each of the {len(names)} outputs ({', '.join(names)}), "
+                f"received {len(found)}."
+            )
+    for tensor in found:
+        if tensor is not None and not K.is_tensor(tensor):
+            raise TypeError(
+                f"`target_tensors` takes tensors of K, received {type(tensor).__name__}: pass arrays as `y` to fit, or "
+                "make a tensor with K.constant or K.variable."
+            )
+    return found
 
 
 def _check_names(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:

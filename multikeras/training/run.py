@@ -8,12 +8,22 @@ from typing import Any
 from multikeras.callbacks import CallbackList, History, ProgbarLogger
 from multikeras.training import loop
 from multikeras.training.compiled import Compiled
-from multikeras.training.data import Data
+from multikeras.training.sources import Source
 from multikeras.utils.progress import Progbar
 
 
 class Run:
-    """One call of fit or evaluate: callbacks, and how an epoch is run."""
+    """One call of fit or evaluate: callbacks, and how an epoch is run.
+
+    Args:
+        model: The model.
+        compiled: What compile fixed.
+        callbacks: What the user gave.
+        verbose: 1 shows a progress bar, 2 writes a line an epoch.
+        epochs: Number of the last epoch.
+        source: Where the batches come from.
+        validation: Where those of validation come from, or None.
+    """
 
     def __init__(
         self,
@@ -22,40 +32,51 @@ class Run:
         callbacks: Any,
         verbose: int,
         epochs: int,
-        batch_size: int,
-        data: Data,
-        validation: Data | None,
-        steps: int | None,
+        source: Source,
+        validation: Source | None = None,
     ) -> None:
         self.compiled = compiled
-        self.batch_size = batch_size
-        self.data = data
+        self.source = source
         self.validation = validation
-        self.steps = steps
         self.history = History()
+        self.tallies = {training: compiled.tally(training) for training in (True, False)}
         given: Iterable[Any] = callbacks.callbacks if isinstance(callbacks, CallbackList) else callbacks or ()
-        count_mode = "samples" if data.size and steps is None else "steps"
-        shown = [ProgbarLogger(count_mode)] if verbose else []
+        shown = [ProgbarLogger("steps" if source.samples is None else "samples")] if verbose else []
         self.callbacks = CallbackList([*shown, *given, self.history])
         self.callbacks.set_model(model)
         names = compiled.names
         self.callbacks.set_params(
             {
-                "batch_size": batch_size,
+                "batch_size": source.batch_size,
                 "epochs": epochs,
-                "steps": steps or -(-data.size // batch_size),
-                "samples": data.size if steps is None else None,
+                "steps": source.steps,
+                "samples": source.samples,
                 "verbose": verbose,
                 "do_validation": validation is not None,
                 "metrics": [*names, *[f"val_{name}" for name in names]] if validation is not None else list(names),
+                # Keras has no such entry, and callbacks of others may show what they are given.
+                **({} if source.resumable else {"resumable": False}),
             }
         )
         self.bars = self.callbacks.of_progress()
         self.watchers = {mode: CallbackList(self.callbacks.of_batches(mode)) for mode in ("train", "test")}
 
-    def epoch(self, training: bool, feeds: Any, stopped: Any, bar: Progbar | None = None) -> list[Any]:
-        """Runs one epoch; returns its numbers."""
-        compiled = self.compiled
+    def epoch(
+        self, training: bool, source: Source, number: int, stopped: Any, bar: Progbar | None = None
+    ) -> list[Any] | None:
+        """Runs one epoch.
+
+        Args:
+            training: Whether weights are updated.
+            source: Where the batches come from.
+            number: Number of the epoch.
+            stopped: Whether to stop.
+            bar: A bar to show beside those of callbacks.
+
+        Returns:
+            Its numbers; None if there was no batch.
+        """
+        compiled, tally = self.compiled, self.tallies[training]
         mode = "train" if training else "test"
         bars = self.bars if training else []
         watchers = self.watchers[mode]
@@ -65,25 +86,40 @@ class Run:
             for each in bars:
                 each.on_progress(steps if getattr(each, "count_mode", "") == "steps" else seen, logs)
             if bar is not None:
-                bar.show(seen, logs.items())
+                bar.show(seen if source.samples is not None else steps, logs.items())
 
         shown = bool(bars) or bar is not None
-        if watchers.callbacks:
-            return loop.run_watched_epoch(
-                compiled.batch_function(training),
-                feeds,
+        compiled.begin(tally, training)
+        try:
+            if watchers.callbacks or compiled.run_eagerly:
+                return loop.run_watched_epoch(
+                    compiled.batch_function(training),
+                    source.epoch(number),
+                    stopped,
+                    (compiled.turns, tally),
+                    compiled.names,
+                    1 + len(compiled.output_losses),
+                    watchers,
+                    mode,
+                    (lambda seen, steps, logs: show(seen, steps, list(logs.values()))) if shown else None,
+                )[1]
+            seen = loop.run_epoch(
+                compiled.epoch_function(training),
+                source.epoch(number),
                 stopped,
-                compiled.names,
-                1 + len(compiled.output_losses),
-                watchers,
-                mode,
-                (lambda seen, steps, logs: show(seen, steps, list(logs.values()))) if shown else None,
-            )[1]
-        seen = loop.run_epoch(
-            compiled.epoch_function(training),
-            feeds,
-            stopped,
-            (lambda seen, steps: show(seen, steps, compiled.results(training, seen))) if shown else None,
-            ProgbarLogger.refresh_seconds,
-        )
-        return compiled.results(training, seen)
+                (compiled.turns, tally),
+                (lambda seen, steps: show(seen, steps, compiled.results(tally, training, seen))) if shown else None,
+                ProgbarLogger.refresh_seconds,
+            )
+            return compiled.results(tally, training, seen) if seen else None
+        finally:
+            compiled.end(tally)
+
+    def close(self) -> None:
+        """Ends what makes batches, and gives the terminal back."""
+        self.source.close()
+        if self.validation is not None:
+            self.validation.close()
+        for bar in self.bars:
+            if hasattr(bar, "close"):
+                bar.close()

@@ -5,14 +5,14 @@ A table gives rows by number or by range as NumPy arrays. Nothing here looks at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from multikeras import registry
 from multikeras.graph import Tensor
-from multikeras.utils import Sequence
+from multikeras.utils.data_utils import is_sequence
 
 Rows = Callable[[np.ndarray], Any]
 
@@ -55,16 +55,28 @@ class Table:
         """The same rows with one more axis of length 1 at the end."""
         return Table(self.array[..., None])
 
+    def without_axis(self) -> Table:
+        """The same rows without the last axis, whose length is 1."""
+        return Table(self.array[..., 0])
+
 
 class FileTable(Table):
-    """Rows of something that is read piece by piece: an h5py data set, an `HDF5Matrix`."""
+    """Rows of something that is read piece by piece: an h5py data set, an `HDF5Matrix`.
 
-    def __init__(self, array: Any, start: int = 0, stop: int | None = None, expanded: bool = False) -> None:
+    Args:
+        array: What is read.
+        start: First row.
+        stop: Row after the last one; None for all.
+        axes: 1 adds an axis of length 1 at the end, -1 takes one away.
+    """
+
+    def __init__(self, array: Any, start: int = 0, stop: int | None = None, axes: int = 0) -> None:
         self.array = array
         self.start = start
         self.stop = int(array.shape[0]) if stop is None else stop
-        self.expanded = expanded
-        self.shape = (self.stop - self.start, *array.shape[1:], *((1,) if expanded else ()))
+        self.axes = axes
+        rest = tuple(array.shape[1:])
+        self.shape = (self.stop - self.start, *((*rest, 1) if axes > 0 else rest[:-1] if axes < 0 else rest))
 
     def picker(self) -> Rows:
         return self._pick
@@ -74,19 +86,49 @@ class FileTable(Table):
         wanted, places = np.unique(rows, return_inverse=True)
         if len(wanted) and wanted[-1] - wanted[0] + 1 == len(wanted):
             return self.range(int(wanted[0]), int(wanted[-1]) + 1)[places]
-        found = np.asarray(self.array[(wanted + self.start).tolist()])[places]
-        return found[..., None] if self.expanded else found
+        return self._shaped(np.asarray(self.array[(wanted + self.start).tolist()])[places])
+
+    def _shaped(self, found: np.ndarray) -> np.ndarray:
+        return found[..., None] if self.axes > 0 else found[..., 0] if self.axes < 0 else found
 
     def range(self, start: int, stop: int) -> np.ndarray:
         stop = min(stop, len(self))
-        found = np.asarray(self.array[self.start + start : self.start + stop])
-        return found[..., None] if self.expanded else found
+        return self._shaped(np.asarray(self.array[self.start + start : self.start + stop]))
 
     def part(self, start: int, stop: int) -> Table:
-        return FileTable(self.array, self.start + start, self.start + min(stop, len(self)), self.expanded)
+        return FileTable(self.array, self.start + start, self.start + min(stop, len(self)), self.axes)
 
     def with_axis(self) -> Table:
-        return FileTable(self.array, self.start, self.stop, True)
+        return FileTable(self.array, self.start, self.stop, self.axes + 1)
+
+    def without_axis(self) -> Table:
+        return FileTable(self.array, self.start, self.stop, self.axes - 1)
+
+
+class DerivedTable(Table):
+    """Rows computed from those of other tables, batch by batch.
+
+    Args:
+        sources: The other tables.
+        function: From their rows to the rows here.
+        shape: Shape of all rows.
+    """
+
+    def __init__(self, sources: Sequence[Table], function: Callable[..., Any], shape: tuple[int, ...]) -> None:
+        self.sources = list(sources)
+        self.function = function
+        self.shape = shape
+
+    def picker(self) -> Rows:
+        pickers = [source.picker() for source in self.sources]
+        return lambda rows: self.function(*[pick(rows) for pick in pickers])
+
+    def range(self, start: int, stop: int) -> Any:
+        return self.function(*[source.range(start, stop) for source in self.sources])
+
+    def part(self, start: int, stop: int) -> Table:
+        parts = [source.part(start, stop) for source in self.sources]
+        return DerivedTable(parts, self.function, (stop - start, *self.shape[1:]))
 
 
 class SparseTable(Table):
@@ -112,11 +154,13 @@ class SparseTable(Table):
 
 
 class NoTable(Table):
-    """An array without rows, fed as it is with every batch: sample weights where there are none."""
+    """An array without rows, fed as it is with every batch: sample weights where there are none.
 
-    def __init__(self, rows: int, ndim: int = 1) -> None:
+    It has no number of rows of its own.
+    """
+
+    def __init__(self, ndim: int = 1) -> None:
         super().__init__(np.ones((0,) * ndim, "float32"))
-        self.shape = (rows,)
 
     def picker(self) -> Rows:
         array = self.array
@@ -126,7 +170,12 @@ class NoTable(Table):
         return self.array
 
     def part(self, start: int, stop: int) -> Table:
-        return NoTable(stop - start, self.array.ndim)
+        return self
+
+
+def is_stream(value: Any) -> bool:
+    """Whether a value gives batches one after the other: a generator, any iterator, a `Sequence`."""
+    return isinstance(value, Iterator) or is_sequence(value)
 
 
 def table(value: Any, what: str) -> Table:
@@ -141,10 +190,10 @@ def table(value: Any, what: str) -> Table:
     """
     if isinstance(value, Table):
         return value
-    if isinstance(value, (Iterator, Sequence)):
+    if is_stream(value):
         raise TypeError(
-            f"{what}: received a {type(value).__name__}, which gives batches one after the other. Training from "
-            "generators and Sequences is not there yet; pass arrays, or call train_on_batch in a loop of your own."
+            f"{what}: received a {type(value).__name__}, which gives batches one after the other, inputs and targets "
+            "together. Pass it as the only data: fit(generator, steps_per_epoch=100), evaluate(generator, steps=10)."
         )
     if hasattr(value, "tocsr") and hasattr(value, "nnz"):
         return SparseTable(value)
@@ -167,7 +216,7 @@ def _array(value: Any, what: str) -> np.ndarray:
     elif isinstance(value, Tensor):
         array = np.asarray(value)
     elif hasattr(value, "iloc") and hasattr(value, "to_numpy"):
-        array = value.to_numpy()
+        array = _frame(value, what)
     elif hasattr(value, "__dlpack__"):
         array = _exchanged(value)
     else:
@@ -176,6 +225,19 @@ def _array(value: Any, what: str) -> np.ndarray:
         if array.dtype == object:
             return _listed(array.tolist(), what)
         raise TypeError(f"{what}: expected numbers, received values of type {array.dtype}.")
+    return array
+
+
+def _frame(value: Any, what: str) -> np.ndarray:
+    """The numbers of a data frame, or of one of its columns."""
+    array = np.asarray(value.to_numpy())
+    if array.dtype == object and getattr(value, "columns", None) is not None:
+        others = [str(name) for name, kind in value.dtypes.items() if getattr(kind, "kind", "O") not in "biuf"]
+        if others:
+            raise TypeError(
+                f"{what}: the columns {', '.join(others)} of the data frame hold no numbers. Leave them out, or turn "
+                "them into numbers first."
+            )
     return array
 
 

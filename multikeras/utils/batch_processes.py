@@ -24,7 +24,7 @@ import time
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -91,20 +91,22 @@ class Processes:
         self._method = start_method_of(start_method)
         self._timeout = timeout
         self._reseed = reseed
-        self._runs = 0
         self._team: _Team | None = None
         self._stale = False
 
-    def results(self, tasks: Iterable[Any]) -> Iterator[Any]:
+    def results(self, tasks: Iterable[Any], number: Sequence[int] = ()) -> Iterator[Any]:
         """The batches of some tasks, in order; fewer where they run out.
 
         An error of a task is raised where its batch would come, with the traceback of the worker as a note.
 
+        Args:
+            tasks: What to compute.
+            number: Tells this call from others: it is part of the seed of what is drawn.
+
         Raises:
             WorkerError: If a worker died or is stuck.
         """
-        seed = (_seed_of_now(), self._runs)
-        self._runs += 1
+        seed = (_seed_of_now(), *number)
         if self._team is not None and self._stale:
             if self._method == "fork":
                 self.close()
@@ -245,7 +247,7 @@ class _Team:
 
     # -- a run ----------------------------------------------------------------------------------
 
-    def _begin(self, tasks: Iterator[Any], seed: tuple[int, int] | None) -> None:
+    def _begin(self, tasks: Iterator[Any], seed: tuple[int, ...] | None) -> None:
         self._tasks = tasks
         self._seed = seed
         self._again: deque[tuple[int, Any]] = deque()
@@ -255,7 +257,7 @@ class _Team:
         #: How many batches there are, once that is known.
         self._end: int | None = None
 
-    def results(self, tasks: Iterator[Any], seed: tuple[int, int] | None) -> Iterator[Any]:
+    def results(self, tasks: Iterator[Any], seed: tuple[int, ...] | None) -> Iterator[Any]:
         """The batches of some tasks, in order."""
         with self._changed:
             self._begin(tasks, seed)

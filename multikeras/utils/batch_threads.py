@@ -7,7 +7,7 @@ out, so that between two epochs no thread runs code of the user's, or draws rand
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 #: Seconds after which a wait looks up, for platforms on which Ctrl-C cannot end a wait.
@@ -38,8 +38,13 @@ class Here:
     def __init__(self, compute: Callable[[Any], Any]) -> None:
         self._compute = compute
 
-    def results(self, tasks: Iterable[Any]) -> Iterator[Any]:
-        """The batches of some tasks, in order; fewer where they run out."""
+    def results(self, tasks: Iterable[Any], number: Sequence[int] = ()) -> Iterator[Any]:
+        """The batches of some tasks, in order; fewer where they run out.
+
+        Args:
+            tasks: What to compute.
+            number: Tells this call from others, where worker processes draw random numbers.
+        """
         for task in tasks:
             try:
                 batch = self._compute(task)
@@ -71,10 +76,14 @@ class Threads:
         self._workers = 1 if one_at_a_time else workers
         self._ahead = max(1, ahead)
 
-    def results(self, tasks: Iterable[Any]) -> Iterator[Any]:
+    def results(self, tasks: Iterable[Any], number: Sequence[int] = ()) -> Iterator[Any]:
         """The batches of some tasks, in order; fewer where they run out.
 
         An error of a task is raised where its batch would come, with the traceback of the thread.
+
+        Args:
+            tasks: What to compute.
+            number: Tells this call from others, where worker processes draw random numbers.
         """
         run = _Run(self._compute, iter(tasks), self._ahead)
         threads = [

@@ -142,20 +142,23 @@ class SequenceStream:
         """Whether batches come from other processes, so that nobody here writes to them."""
         return self._workers.in_processes
 
-    def take(self, count: int | None) -> Iterator[Any]:
+    def take(self, count: int | None, number: int = 0) -> Iterator[Any]:
         """The next batches; where a pass ends within them, `on_epoch_end` is called and the next one begins.
 
         Args:
             count: How many; None for no end.
+            number: Number of the epoch, part of the seed of what worker processes draw.
         """
+        part_number = 0
         while count is None or count > 0:
             if self._at == len(self._order):
                 self._begin()
             stop = None if count is None else self._at + count
             part = self._order[self._at : stop].tolist()
-            for batch in self._workers.results(part):
+            for batch in self._workers.results(part, (number, part_number)):
                 self._at += 1
                 yield batch
+            part_number += 1
             if count is not None:
                 count -= len(part)
             if self._at == len(self._order):
@@ -176,6 +179,10 @@ class SequenceStream:
         if getattr(type(self.sequence), "on_epoch_end", None) is not Sequence.on_epoch_end:
             # It may have changed what the workers know.
             self._workers.renew()
+
+    def restart(self) -> None:
+        """Lets the next batch be the first one of a pass."""
+        self._at = len(self._order)
 
     def close(self) -> None:
         """Ends the workers."""
@@ -230,11 +237,12 @@ class GeneratorStream:
         """Whether batches come from other processes, so that nobody here writes to them."""
         return self._workers.in_processes
 
-    def take(self, count: int | None) -> Iterator[Any]:
+    def take(self, count: int | None, number: int = 0) -> Iterator[Any]:
         """The next batches, in order; fewer if the generator ends.
 
         Args:
             count: How many; None for all.
+            number: Number of the epoch, which a generator has no use for.
         """
         tasks: Iterable[int] = itertools.count() if count is None else range(count)
         given = 0

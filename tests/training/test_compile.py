@@ -109,7 +109,8 @@ def test_integer_targets_with_categorical_crossentropy():
         (X[:0], Y[:0], "no samples"),
         (np.array([["a"] * 4] * 12), Y, "expected.*numbers"),
         ([[1, 2], [3]], Y, "different lengths"),
-        ((x for x in [X]), Y, "generator.*train_on_batch"),
+        ((x for x in [X]), Y, "`y` cannot be given with a generator"),
+        ({"dense_1_input": (x for x in [X])}, Y, r"generator.*only data.*fit\(generator, steps_per_epoch"),
     ],
 )
 def test_data_that_does_not_fit(x, y, match):
@@ -157,7 +158,7 @@ def test_batches_of_a_fixed_size():
     model.compile("sgd", "mse")
     model.fit(X, Y, verbose=0)
     assert model.predict(X).shape == (12, 3)
-    with pytest.raises(ValueError, match="batches of 4 samples.*received 10"):
+    with pytest.raises(ValueError, match="batch size of 4, so.*multiple of 4; received 10"):
         model.fit(X[:10], Y[:10], verbose=0)
     with pytest.raises(ValueError, match="batch_size=3"):
         model.predict(X, batch_size=3)

@@ -154,7 +154,7 @@ def test_rows_of_a_file_that_are_far_apart():
 
 
 def test_parts():
-    data = Data([tables.table(X, "x"), tables.NoTable(20)], 20)
+    data = Data([tables.table(X, "x"), tables.NoTable()], 20)
     first, second = data.part(0, 12), data.part(12, 20)
     assert (first.size, second.size) == (12, 8)
     np.testing.assert_array_equal(second.range(0, 3)[0], X[12:15])
