@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from multikeras.contract import is_float
+from multikeras.contract import PRIMITIVES, is_float
 from multikeras.graph.build import all_attributes, data_inputs, item
 from multikeras.graph.ops.rules import full_like, sum_to
 from multikeras.graph.tensor import Tensor
@@ -110,10 +110,18 @@ def _reverse(node: Tensor, g: Any, order: set[Tensor], cut: set[Tensor], arrived
         _add(arrived, x, sum_to(d, x) if primitive.broadcasts else d)
 
 
+def apart(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors, each a node of its own: of one that comes twice every place has a gradient of its own."""
+    if len(set(tensors)) == len(tensors):
+        return list(tensors)
+    return [PRIMITIVES["identity"](t) for t in tensors]
+
+
 def _through_composition(node: Tensor, g: Any, inputs: Sequence[Tensor]) -> list[Tensor | None]:
     """Gradients of a fused primitive, taken through the primitives that it is composed of."""
     primitive = node.primitive
     assert primitive is not None and primitive.composition is not None
+    inputs = apart(inputs)
     composed = primitive.composition(*inputs, **all_attributes(node))
     results = composed if isinstance(composed, (list, tuple)) else [composed]
     upstream = g if isinstance(g, list) else [g]

@@ -334,3 +334,34 @@ def test_softmax_has_the_gradient_of_its_composition() -> None:
         slopes = [gradients([t * t], [x])[0] for t in (fused, composed)]
         np.testing.assert_allclose(value(slopes[0], at), value(slopes[1], at), 1e-9, 1e-12)
     assert algebra.softmax(x).shape == (3, 4)
+
+
+def test_what_a_loop_begins_with_and_its_body_uses_besides() -> None:
+    from multikeras.graph.ops import loops
+
+    x = p()
+
+    def step(i: Tensor, a: Tensor, b: Tensor) -> list[Tensor]:
+        return [i + 1, a + elementwise.sin(x), b * x]
+
+    start = operands.scalar(0, "int32")
+    two = operands.scalar(2, "int32")
+    _, a, b = loops.while_loop(lambda i, *rest: elementwise.less(i, two), step, [start, x, x], 4)
+    for result, slope in ((a, 1 + 2 * np.cos(0.3)), (b, 3 * 0.3**2)):
+        assert value(gradients([result], [x])[0], {x: 0.3}) == pytest.approx(slope)
+
+
+def test_fused_primitive_of_one_tensor_twice() -> None:
+    twice = primitive(
+        "tests.twice",
+        shape=lambda x, y: x.shape,
+        dtype=lambda x, y: x.dtype,
+        gradient="composition",
+        composition=lambda x, y: x * y,
+        doc="A product.",
+    )
+    try:
+        x = p()
+        assert value(gradients([twice(x, x)], [x])[0], {x: 3.0}) == pytest.approx(6)
+    finally:
+        del PRIMITIVES["tests.twice"]

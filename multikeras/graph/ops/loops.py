@@ -63,17 +63,19 @@ def _while_gradient(
     num_carries: int,
     maximum_iterations: int | None,
 ) -> list[Tensor | None]:
-    from multikeras.graph.gradients import gradients
+    from multikeras.graph.gradients import apart, gradients
 
     if maximum_iterations is None:
         raise ValueError(
             f"The gradient of a loop needs the values of all its iterations, of which {body.scope} may have any "
             "number: pass K.while_loop a maximum_iterations, or stop the gradient by K.stop_gradient."
         )
-    results = _as_scan(predicate, inputs, body, num_carries, maximum_iterations)
+    # A loop variable may begin as something that the body uses besides.
+    places = apart(inputs)
+    results = _as_scan(predicate, places, body, num_carries, maximum_iterations)
     arriving = [i for i, d in enumerate(g) if d is not None]
     targets = [k for k, x in enumerate(inputs) if is_float(x.dtype)]
-    made = gradients([results[i] for i in arriving], [inputs[k] for k in targets], [g[i] for i in arriving])
+    made = gradients([results[i] for i in arriving], [places[k] for k in targets], [g[i] for i in arriving])
     result: list[Tensor | None] = [None] * (1 + len(inputs))
     for k, d in zip(targets, made, strict=True):
         result[1 + k] = d
