@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from multikeras import activations, constraints, initializers, regularizers
 from multikeras import backend as K
+from multikeras import regularizers
 from multikeras.graph.ops.shapes import split
+from multikeras.layers import arguments
 from multikeras.layers.base import Layer
 from multikeras.layers.recurrent.rnn import RNN
+
+_OF_WEIGHTS = [
+    f"{weight}_{kind}"
+    for kind in ("initializer", "regularizer", "constraint")
+    for weight in ("kernel", "recurrent", "bias")
+]
 
 
 class RecurrentCell(Layer):
@@ -38,6 +45,11 @@ class RecurrentCell(Layer):
     #: Number of parts of the kernels.
     _gates: ClassVar[int] = 1
 
+    activation: Any
+    bias_initializer: Any
+    bias_regularizer: Any
+    bias_constraint: Any
+
     def __init__(
         self,
         units: int,
@@ -61,17 +73,20 @@ class RecurrentCell(Layer):
         if isinstance(units, bool) or int(units) != units or units < 1:
             raise ValueError(f"{kind}: units is a whole number above 0, received {units!r}.")
         self.units = int(units)
-        self.activation = activations.get(activation)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.recurrent_initializer = initializers.get(recurrent_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.recurrent_constraint = constraints.get(recurrent_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        arguments.look_up(
+            self,
+            activation=activation,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+        )
         self.dropout = share(kind, "dropout", dropout)
         self.recurrent_dropout = share(kind, "recurrent_dropout", recurrent_dropout)
         self._dropout_mask: Any = None
@@ -91,20 +106,8 @@ class RecurrentCell(Layer):
 
     def build(self, input_shape: Any) -> None:
         kernel_shape, recurrent_shape = self._kernel_shapes(input_shape)
-        self.kernel = self.add_weight(
-            "kernel",
-            kernel_shape,
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self.add_weight(
-            "recurrent_kernel",
-            recurrent_shape,
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
+        self.kernel = arguments.add_weight(self, "kernel", kernel_shape)
+        self.recurrent_kernel = arguments.add_weight(self, "recurrent", recurrent_shape, "recurrent_kernel")
         self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -158,17 +161,8 @@ class RecurrentCell(Layer):
         return {
             **super().get_config(),
             "units": self.units,
-            "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": initializers.serialize(self.recurrent_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "recurrent_regularizer": regularizers.serialize(self.recurrent_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "recurrent_constraint": constraints.serialize(self.recurrent_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
+            **arguments.serialized(self, "activation", *_OF_WEIGHTS),
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }

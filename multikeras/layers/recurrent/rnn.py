@@ -15,7 +15,8 @@ from multikeras.graph.ops.rules import length_of
 from multikeras.graph.ops.shapes import broadcast_to
 from multikeras.layers.base import InputSpec, Layer
 from multikeras.layers.calls import CallRecord
-from multikeras.layers.recurrent import arguments, stepping
+from multikeras.layers.recurrent import inputs as called_with
+from multikeras.layers.recurrent import stepping
 from multikeras.layers.recurrent.stacked import StackedRNNCells
 
 
@@ -135,8 +136,8 @@ class RNN(Layer):
         if states is None:
             K.batch_set_value([(variable, np.zeros(variable.shape)) for variable in self._states])
             return
-        given = arguments.listed(states)
-        arguments.check_count(self.name, "states", given, len(self._states))
+        given = called_with.listed(states)
+        called_with.check_count(self.name, "states", given, len(self._states))
         pairs = []
         for i, (variable, value) in enumerate(zip(self._states, given, strict=True)):
             if np.shape(value) != variable.shape:
@@ -218,21 +219,21 @@ class RNN(Layer):
             **kwargs: `mask` and `training`.
         """
         self._check_initialized()
-        inputs, states, constants = arguments.taken_apart(
+        inputs, states, constants = called_with.taken_apart(
             self.name, inputs, initial_state, constants, self._num_constants
         )
         self._check_beside(states, constants)
-        given, others = arguments.joined(inputs, states, constants, kwargs)
+        given, others = called_with.joined(inputs, states, constants, kwargs)
         return super().__call__(given, **others)
 
     def _check_beside(self, states: list[Any] | None, constants: list[Any] | None) -> None:
         if states is not None:
-            arguments.check_count(self.name, "states", states, len(stepping.state_shapes(self.cell)))
+            called_with.check_count(self.name, "states", states, len(stepping.state_shapes(self.cell)))
         if constants is not None or self._num_constants is not None:
             count = len(constants or ())
             if self._num_constants is None:
                 self._num_constants = count
-            arguments.check_count(self.name, "constants", constants or (), self._num_constants)
+            called_with.check_count(self.name, "constants", constants or (), self._num_constants)
 
     def _passed(self, record: CallRecord) -> dict[str, Any]:
         # States and constants are used whole, whatever masks they have.
@@ -242,7 +243,7 @@ class RNN(Layer):
     def call(
         self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None, constants: Any = None
     ) -> Any:
-        inputs, initial_state, constants = arguments.taken_apart(
+        inputs, initial_state, constants = called_with.taken_apart(
             self.name, inputs, initial_state, constants, self._num_constants
         )
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
@@ -253,7 +254,7 @@ class RNN(Layer):
             initial_state = self._states if self.stateful else self.get_initial_state(inputs)
         dtype = self._state_dtype(inputs)
         initial_state = [operands.cast(operands.convert(state), dtype) for state in initial_state]
-        arguments.check_count(self.name, "states", initial_state, len(stepping.state_shapes(self.cell)))
+        called_with.check_count(self.name, "states", initial_state, len(stepping.state_shapes(self.cell)))
         last, outputs, states = self._run(inputs, initial_state, mask, training, constants or [], shape)
         if self.stateful:
             self.add_update([K.update(old, new) for old, new in zip(self.states, states, strict=True)], inputs)

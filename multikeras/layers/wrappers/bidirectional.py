@@ -9,7 +9,7 @@ from multikeras import backend as K
 from multikeras.layers import copying
 from multikeras.layers.base import InputSpec, Layer, _is_shape
 from multikeras.layers.calls import CallRecord
-from multikeras.layers.recurrent import arguments
+from multikeras.layers.recurrent import inputs as called_with
 from multikeras.layers.wrappers.wrapper import Wrapper, build_inside
 
 _MERGED: dict[str | None, Callable[[Any, Any], Any]] = {
@@ -99,7 +99,7 @@ class Bidirectional(Wrapper):
             **kwargs: `mask` and `training`.
         """
         self._check_initialized()
-        inputs, states, constants = arguments.taken_apart(
+        inputs, states, constants = called_with.taken_apart(
             self.name, inputs, initial_state, constants, self._num_constants
         )
         if states is not None and len(states) % 2:
@@ -109,8 +109,8 @@ class Bidirectional(Wrapper):
         if constants is not None or self._num_constants is not None:
             if self._num_constants is None:
                 self._set_num_constants(len(constants or ()))
-            arguments.check_count(self.name, "constants", constants or (), self._num_constants or 0)
-        given, others = arguments.joined(inputs, states, constants, kwargs)
+            called_with.check_count(self.name, "constants", constants or (), self._num_constants or 0)
+        given, others = called_with.joined(inputs, states, constants, kwargs)
         return super().__call__(given, **others)
 
     def _passed(self, record: CallRecord) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Bidirectional(Wrapper):
         return super()._passed(record)
 
     def call(self, inputs: Any, mask: Any = None, initial_state: Any = None, constants: Any = None) -> Any:
-        inputs, states, constants = arguments.taken_apart(
+        inputs, states, constants = called_with.taken_apart(
             self.name, inputs, initial_state, constants, self._num_constants
         )
         others: dict[str, Any] = {}
