@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from multikeras import config
 from multikeras.contract import FLOATS, SIZES, check_dtype, is_float
-from multikeras.graph import operands
+from multikeras.graph import naming, operands
 from multikeras.graph.ops import elementwise, reductions, shapes
 from multikeras.graph.ops.rules import length_of, shape_of
 from multikeras.graph.tensor import Tensor
@@ -41,14 +42,53 @@ def fresh(x: Tensor) -> Tensor:
     return made
 
 
+def type_named(dtype: Any) -> str:
+    """A data type by name."""
+    try:
+        return check_dtype(dtype)
+    except ValueError as error:
+        raise ValueError(naming.located(str(error))) from None
+
+
 def float_type(dtype: Any) -> str:
     """A data type by name, floatx where it is None."""
-    return config.floatx() if dtype is None else check_dtype(dtype)
+    return config.floatx() if dtype is None else type_named(dtype)
 
 
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number, such as 2, `np.int64(2)` or 2.0, and neither a bool nor a tensor."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and value % 1 == 0
+def whole(value: Any, what: str, lowest: int = 0) -> Any:
+    """A whole number, such as 2, `np.int64(2)` or 2.0; an integer scalar of the graph is left as it is.
+
+    Args:
+        value: What was given.
+        what: What it stands for, for the message.
+        lowest: The smallest number allowed.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is not whole, or too small.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or value % 1 or value < lowest:
+        kind = ValueError if number else TypeError
+        raise kind(f"{naming.calling()}{what} is a whole number from {lowest} on, received {value!r}.")
+    return int(value)
+
+
+def number(value: Any, what: str) -> Any:
+    """A number or a tensor, as it is.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if isinstance(value, Tensor) or (isinstance(value, (int, float, np.number)) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        return value
+    raise TypeError(f"{naming.calling()}{what} is a number, received {value!r}.")
 
 
 def one_axis(x: Tensor, axis: Any, function: str, added: int = 0) -> int:
@@ -61,10 +101,16 @@ def one_axis(x: Tensor, axis: Any, function: str, added: int = 0) -> int:
         added: How many axes the result has beside those of `x`.
 
     Raises:
+        TypeError: If it is no int.
         ValueError: If `x` has no such axis.
     """
     ndim = x.ndim + added
-    number = int(axis)
+    try:
+        number = index(axis)
+    except TypeError:
+        raise TypeError(f"K.{function}: an axis is an int, received {axis!r} beside {x!r}.") from None
+    if not ndim:
+        raise ValueError(f"K.{function}: {x!r} has no axes, received axis {axis}.")
     if not -ndim <= number < ndim:
         raise ValueError(f"K.{function}: axis {axis} is outside {x!r}, which has axes {-ndim} to {ndim - 1}.")
     return number % ndim
@@ -154,15 +200,17 @@ __all__ = [
     "float_tensor",
     "float_type",
     "fresh",
-    "is_whole",
     "length_of",
     "lengths",
     "moments",
+    "number",
     "one_axis",
     "reshape",
     "shape_of",
     "tensor",
     "total",
     "transpose",
+    "type_named",
+    "whole",
     "wide",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from multikeras import config, registry
 from multikeras.backend.session import NAMES
 from multikeras.graph import context as graph_context
-from multikeras.graph import operands
+from multikeras.graph import naming, operands
 from multikeras.graph.ops import elementwise
 from multikeras.graph.tensor import Tensor
 from multikeras.programs import function as functions
@@ -67,7 +67,7 @@ def cast_to_floatx(x: Any) -> Any:
         return elementwise.cast(x, dtype=config.floatx())
     # NumPy has no bfloat16: float32 holds its values.
     dtype = config.floatx()
-    return np.asarray(x, dtype="float32" if dtype == "bfloat16" else dtype)
+    return operands.numbers(x).astype("float32" if dtype == "bfloat16" else dtype)
 
 
 def image_data_format() -> str:
@@ -118,8 +118,8 @@ def normalize_data_format(value: Any) -> str:
     word = _FORMATS.get(value, value) if isinstance(value, str) else value
     if word not in _FORMATS.values():
         raise ValueError(
-            f"data_format is 'channels_last' ('tf') or 'channels_first' ('th'), or None for the setting of "
-            f"keras.json; received {value!r}."
+            f"{naming.calling()}data_format is 'channels_last' ('tf') or 'channels_first' ('th'), or None for the "
+            f"setting of keras.json; received {value!r}."
         )
     return str(word)
 

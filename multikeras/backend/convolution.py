@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from multikeras.backend import common
 from multikeras.backend.configuration import normalize_data_format
 from multikeras.graph import operands
@@ -17,9 +19,9 @@ from multikeras.graph.tensor import Tensor
 def numbers(value: Any, count: int, name: str, function: str) -> tuple[int, ...]:
     """One int above 0 for each spatial axis, from an int or a sequence."""
     entries = tuple(value) if isinstance(value, (list, tuple)) else (value,) * count
-    if len(entries) != count or any(isinstance(n, bool) or int(n) != n or n < 1 for n in entries):
+    if len(entries) != count or not all(isinstance(n, (int, np.integer)) and n > 0 for n in entries):
         raise ValueError(f"K.{function}: {name} is a whole number above 0 or {count} of them, received {value!r}.")
-    return tuple(int(n) for n in entries)
+    return tuple([int(n) for n in entries])
 
 
 def padding_word(padding: Any, function: str, words: Sequence[str] = ("valid", "same")) -> str:
@@ -53,7 +55,7 @@ def _operands(x: Any, kernel: Any, axes: int, function: str) -> tuple[Tensor, Te
     for operand, what in ((source, "input"), (weights, "kernel")):
         if operand.ndim != axes + 2:
             raise ValueError(
-                f"K.{function} takes an input and a kernel of {axes + 2} axes, received a {what} of shape "
+                f"K.{function} takes an input and a kernel of {axes + 2} axes; the {what} received has shape "
                 f"{operand.shape}."
             )
     return source, weights
@@ -172,11 +174,23 @@ def _conv_transpose(
     rates = numbers(dilation, axes, "dilation_rate", function)
     pad = padding_word(padding, function)
     moved = channels_last(source, word)
-    wanted = list(output_shape)
+    wanted = list(output_shape) if isinstance(output_shape, (list, tuple, np.ndarray, Tensor)) else [output_shape]
     if len(wanted) != axes + 2:
-        raise ValueError(f"K.{function}: output_shape needs {axes + 2} entries, received {tuple(output_shape)!r}.")
+        raise ValueError(f"K.{function}: output_shape needs {axes + 2} entries, received {output_shape!r}.")
     if word == "channels_first":
         wanted = [wanted[0], *wanted[2:], wanted[1]]
+    channels, filters = moved.shape[-1], weights.shape[-1]
+    if channels is not None and filters is not None and channels != filters:
+        raise ValueError(
+            f"K.{function}: an input of shape {source.shape} has {channels} channels, a kernel (*window, out, in) of "
+            f"shape {weights.shape} takes {filters}. Check the data format and the order of the kernel."
+        )
+    out = weights.shape[-2]
+    if isinstance(wanted[-1], int) and out is not None and wanted[-1] != out:
+        raise ValueError(
+            f"K.{function}: a kernel (*window, out, in) of shape {weights.shape} gives {out} channels, output_shape "
+            f"{output_shape!r} has {wanted[-1]}."
+        )
     # Every sample has its output: the batch length is that of the input whatever was given.
     wanted[0] = common.length_of(moved, 0)
     if wanted[-1] is None:
@@ -254,7 +268,13 @@ def _depthwise(
 ) -> Tensor:
     source, weights = _operands(x, kernel, axes, function)
     word = normalize_data_format(data_format)
-    *window, channels, multiplier = weights.shape
+    *_, channels, multiplier = weights.shape
+    given = source.shape[-1 if word == "channels_last" else 1]
+    if given is not None and channels is not None and given != channels:
+        raise ValueError(
+            f"K.{function}: an input of shape {source.shape} has {given} channels, a kernel (*window, in, multiplier) "
+            f"of shape {weights.shape} takes {channels}. Check the data format."
+        )
     if channels is None or multiplier is None:
         raise ValueError(f"K.{function} needs a kernel of known shape, received {weights.shape}.")
     grouped = common.reshape(weights, [*common.lengths(weights)[:-2], 1, channels * multiplier])
@@ -267,6 +287,15 @@ def _depthwise(
         groups=channels,
     )
     return channels_back(made, word)
+
+
+def _pointwise(x: Tensor, kernel: Any, data_format: Any, axes: int, function: str) -> Tensor:
+    weights = common.tensor(kernel)
+    if any(n not in (1, None) for n in weights.shape[:axes]):
+        raise ValueError(
+            f"K.{function}: the pointwise kernel has a window of {(1,) * axes}, received one of shape {weights.shape}."
+        )
+    return _conv(x, weights, 1, "valid", data_format, 1, axes, function)
 
 
 def depthwise_conv2d(
@@ -312,7 +341,7 @@ def separable_conv1d(
         dilation_rate: Distance of two entries of the window.
     """
     apart = _depthwise(x, depthwise_kernel, strides, padding, data_format, dilation_rate, 1, "separable_conv1d")
-    return _conv(apart, pointwise_kernel, 1, "valid", data_format, 1, 1, "separable_conv1d")
+    return _pointwise(apart, pointwise_kernel, data_format, 1, "separable_conv1d")
 
 
 def separable_conv2d(
@@ -336,4 +365,4 @@ def separable_conv2d(
         dilation_rate: Distance of two entries of the window along each axis.
     """
     apart = _depthwise(x, depthwise_kernel, strides, padding, data_format, dilation_rate, 2, "separable_conv2d")
-    return _conv(apart, pointwise_kernel, 1, "valid", data_format, 1, 2, "separable_conv2d")
+    return _pointwise(apart, pointwise_kernel, data_format, 2, "separable_conv2d")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.backend import common
-from multikeras.contract import check_dtype, primitive
+from multikeras.contract import primitive
 from multikeras.graph.ops import control
 from multikeras.graph.tensor import Tensor
 
@@ -30,8 +30,10 @@ def numpy_function(
     Returns:
         Tensor of that shape and type.
     """
+    if not callable(f):
+        raise TypeError(f"K.numpy_function takes a function of NumPy arrays, received {type(f).__name__}: {f!r}.")
     tensors = [common.tensor(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
-    kind = check_dtype(dtype)
+    kind = common.type_named(dtype)
     lengths = tuple(shape)
     name = getattr(f, "__name__", repr(f))
     first = tensors[0].ndim if tensors else 0
@@ -69,7 +71,13 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Tensor]:
     @wraps(f)
     def call(*arguments: Any) -> Tensor:
         tensors = [common.tensor(x) for x in arguments]
-        result, grad = f(*tensors)
+        pair = f(*tensors)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not callable(pair[1]):
+            raise TypeError(
+                f"K.custom_gradient: {getattr(f, '__name__', f)!r} returns the pair (result, grad), grad being a "
+                f"function of the gradient; received {pair!r}."
+            )
+        result, grad = pair
 
         def rule(g: Tensor) -> list[Any]:
             made = grad(g)

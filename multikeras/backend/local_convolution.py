@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from typing import Any
 
 from multikeras.backend import common
@@ -70,6 +71,24 @@ def _local(
         )
     window = numbers(kernel_size, axes, "kernel_size", function)
     steps = numbers(strides, axes, "strides", function)
+    for axis, (n, k, s, count) in enumerate(zip(source.shape[1:-1], window, steps, places, strict=True)):
+        held = algebra.window_length(n, k, s, (0, 0), 1)
+        if held is not None and held != count:
+            raise ValueError(
+                f"K.{function}: along spatial axis {axis} an input of {n} has {held} windows of {k} with stride {s}; "
+                f"there are weights for {count}."
+            )
+    channels, entries_held = source.shape[-1], weights.shape[1]
+    if channels is not None and entries_held is not None and entries_held != prod(window) * channels:
+        raise ValueError(
+            f"K.{function}: a window of {window} over {channels} channels has {prod(window) * channels} entries, a "
+            f"kernel (places, window * in, out) of shape {weights.shape} takes {entries_held}."
+        )
+    if weights.shape[0] is not None and weights.shape[0] != prod(places):
+        raise ValueError(
+            f"K.{function}: a kernel (places, window * in, out) of shape {weights.shape} has weights for "
+            f"{weights.shape[0]} places, and {places} are {prod(places)}."
+        )
     views = []
     for offset in product(*map(range, window)):
         spans = [slice(o, o + (n - 1) * s + 1, s) for o, n, s in zip(offset, places, steps, strict=True)]

@@ -9,8 +9,7 @@ import numpy as np
 
 from multikeras.backend import common
 from multikeras.backend.session import NAMES
-from multikeras.contract import check_dtype
-from multikeras.graph import operands
+from multikeras.graph import naming, operands
 from multikeras.graph.ops import elementwise, reductions, shapes
 from multikeras.graph.ops.rules import full_like
 from multikeras.graph.tensor import Placeholder, Tensor, ValueTensor, Variable
@@ -41,11 +40,12 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
         shape = tuple(value.shape)
     else:
         if isinstance(value, Tensor):
-            value = evaluate.value(value)
+            with naming.named_errors():
+                value = evaluate.value(value)
         elif hasattr(value, "toarray"):
             value = value.toarray()
         # NumPy has no bfloat16: float32 holds its values.
-        initial = np.array(value, dtype="float32" if kind == "bfloat16" else kind)
+        initial = operands.numbers(value).astype("float32" if kind == "bfloat16" else kind)
         shape = initial.shape
     made = Variable(shape, kind, initial, None if name is None else NAMES.unique(name))
     made.constraint = constraint
@@ -89,9 +89,9 @@ def placeholder(
     if shape is None:
         if ndim is None:
             raise ValueError("K.placeholder needs a shape, such as (None, 3), or ndim, the number of axes.")
-        shape = (None,) * int(ndim)
+        shape = (None,) * common.whole(ndim, "ndim")
     entries = shape if isinstance(shape, (list, tuple)) else (shape,)
-    lengths = tuple(None if n is None or n == -1 else int(n) for n in entries)
+    lengths = tuple([None if n is None or n == -1 else common.whole(n, "a length that is not None") for n in entries])
     made = Placeholder(lengths, common.float_type(dtype), name)
     if sparse:
         made.is_sparse = True  # type: ignore[attr-defined]
@@ -114,10 +114,12 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
         value = np.asarray(value.to_host(value.array))
     if isinstance(value, Tensor):
         raise TypeError(f"K.constant takes numbers, received {value!r}. Use the tensor itself, or K.stop_gradient(x).")
-    array = np.asarray(value)
+    array = operands.numbers(value)
     if shape is not None:
-        lengths = tuple(shape) if isinstance(shape, (list, tuple)) else (int(shape),)
-        array = np.broadcast_to(array, lengths) if array.size == 1 else array.reshape(lengths)
+        lengths = _lengths(shape)
+        if array.size not in (1, prod(lengths)):
+            raise ValueError(f"K.constant: {array.size} numbers cannot fill the shape {lengths}.")
+        array = np.broadcast_to(array.reshape(()), lengths) if array.size == 1 else array.reshape(lengths)
     return operands.constant(array, common.float_type(dtype), name)
 
 
@@ -149,8 +151,15 @@ def _full(shape: Any, value: int, dtype: Any, name: str | None) -> Tensor:
     if isinstance(packed, Tensor):
         made: Tensor = shapes.broadcast_to(operands.scalar(value, kind), shape=packed)
         return made
+    packed = _lengths(shape)
     stored = "float32" if kind == "bfloat16" else kind
     return variable(np.zeros(packed, stored) if value == 0 else np.ones(packed, stored), kind, name)
+
+
+def _lengths(shape: Any) -> tuple[int, ...]:
+    """A shape of which all lengths are known."""
+    entries = np.ravel(shape).tolist() if isinstance(shape, np.ndarray) else shape
+    return tuple([common.whole(n, "a length") for n in (entries if isinstance(entries, (list, tuple)) else [entries])])
 
 
 def eye(size: Any, dtype: Any = None, name: str | None = None) -> Variable:
@@ -161,8 +170,11 @@ def eye(size: Any, dtype: Any = None, name: str | None = None) -> Variable:
         dtype: Data type; floatx where None.
         name: A name.
     """
-    rows, columns = size if isinstance(size, (list, tuple)) else (size, size)
-    return variable(np.eye(int(rows), int(columns)), dtype, name)
+    pair = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+    if len(pair) != 2:
+        raise ValueError(f"K.eye: a matrix has a number of rows and one of columns, received {size!r}.")
+    rows, columns = (common.whole(n, "the size") for n in pair)
+    return variable(np.eye(rows, columns), dtype, name)
 
 
 def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Tensor:
@@ -189,10 +201,11 @@ def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
 def _like(x: Any, value: int, dtype: Any, name: str | None) -> Tensor:
     source = common.tensor(x)
-    if dtype is None or check_dtype(dtype) == source.dtype:
+    kind = source.dtype if dtype is None else common.type_named(dtype)
+    if kind == source.dtype:
         made = full_like(source, value)
     else:
-        scalar = operands.scalar(value, check_dtype(dtype))
+        scalar = operands.scalar(value, kind)
         made = shapes.broadcast_to(scalar, shape=common.shape_of(source))
     if name is not None:
         made.name = name
@@ -219,7 +232,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
         x: Tensor.
         dtype: Name of a type.
     """
-    made: Tensor = elementwise.cast(common.tensor(x), dtype=check_dtype(dtype))
+    made: Tensor = elementwise.cast(common.tensor(x), dtype=common.type_named(dtype))
     return made
 
 
@@ -242,7 +255,14 @@ def int_shape(x: Any) -> tuple[int | None, ...]:
     Args:
         x: Tensor or array.
     """
-    return tuple(x.shape) if isinstance(x, Tensor) else tuple(np.shape(x))
+    return tuple(x.shape) if isinstance(x, Tensor) else _array(x).shape
+
+
+def _array(x: Any) -> np.ndarray:
+    """What is no tensor of the graph but has a shape, such as an array or a nested list."""
+    if isinstance(x, (list, tuple)) and operands._holds_tensor(x):
+        raise TypeError(naming.located("expected a tensor or an array, received a list of tensors. Use K.stack."))
+    return operands.numbers(x)
 
 
 def ndim(x: Any) -> int:
@@ -251,7 +271,7 @@ def ndim(x: Any) -> int:
     Args:
         x: Tensor or array.
     """
-    return x.ndim if isinstance(x, Tensor) else int(np.ndim(x))
+    return x.ndim if isinstance(x, Tensor) else _array(x).ndim
 
 
 def dtype(x: Any) -> str:
@@ -260,7 +280,7 @@ def dtype(x: Any) -> str:
     Args:
         x: Tensor or array.
     """
-    return x.dtype if isinstance(x, Tensor) else check_dtype(np.asarray(x).dtype)
+    return x.dtype if isinstance(x, Tensor) else common.type_named(_array(x).dtype)
 
 
 def size(x: Any, name: str | None = None) -> Tensor:
@@ -368,8 +388,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") ->
     """
     if stop is None:
         start, stop = 0, start
-    kind = check_dtype(dtype)
+    kind = common.type_named(dtype)
     start, stop, step = [b.known if isinstance(b, Tensor) and b.known is not None else b for b in (start, stop, step)]
+    start, stop, step = [common.number(b, "a bound or a step") for b in (start, stop, step)]
     if not any(isinstance(bound, Tensor) for bound in (start, stop, step)):
         if step == 0:
             raise ValueError("K.arange: the step cannot be 0.")

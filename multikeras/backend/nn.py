@@ -6,6 +6,7 @@ from typing import Any
 
 from multikeras.backend import common
 from multikeras.backend.configuration import guard, normalize_data_format
+from multikeras.backend.random import key_of
 from multikeras.backend.shapes import is_class
 from multikeras.graph import operands
 from multikeras.graph.ops import algebra, elementwise, random, shapes, special
@@ -212,6 +213,13 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     order = [*[i for i in range(predicted.ndim) if i != place], place]
     logarithms = common.transpose(_log_probabilities(predicted, from_logits, place), order)
     classes = common.tensor(target)
+    column = classes.ndim == predicted.ndim and classes.shape[place] in (1, None)
+    if classes.ndim not in (1, predicted.ndim - 1) and not column:
+        raise ValueError(
+            f"K.sparse_categorical_crossentropy: target of shape {classes.shape} and output of shape "
+            f"{predicted.shape}: the target has one class number for each line of the output along axis {axis}. "
+            "Targets of 0 and 1 are for K.categorical_crossentropy."
+        )
     if classes.ndim != predicted.ndim - 1:
         classes = common.reshape(classes, common.lengths(logarithms)[:-1])
     chosen = select(is_class(classes, common.length_of(logarithms, logarithms.ndim - 1)), logarithms, 0)
@@ -254,12 +262,20 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Tensor:
 
     Returns:
         Bool tensor (samples,).
+
+    Raises:
+        ValueError: If the shapes are others.
     """
-    scores = common.float_tensor(predictions)
-    named = is_class(common.tensor(targets), common.length_of(scores, 1))
+    scores, classes = common.float_tensor(predictions), common.tensor(targets)
+    if scores.ndim != 2 or classes.ndim != 1:
+        raise ValueError(
+            f"K.in_top_k takes predictions (samples, classes) and targets (samples,), received shapes {scores.shape} "
+            f"and {classes.shape}."
+        )
+    named = is_class(classes, common.length_of(scores, 1))
     own = common.total(select(named, scores, 0), (1,), True)
     above = operands.cast(elementwise.greater(scores, own), "int32")
-    return operands.binary("less", common.total(above, (1,), False), k)
+    return operands.binary("less", common.total(above, (1,), False), common.whole(k, "k"))
 
 
 # -- normalization ------------------------------------------------------------------------------
@@ -424,7 +440,7 @@ def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = No
     number = common.float_tensor(x)
     if isinstance(level, Tensor):
         raise TypeError("K.dropout: the level is a number, received a tensor. Use K.in_train_phase to switch it off.")
-    if not 0 <= level < 1:
+    if not 0 <= common.number(level, "the level") < 1:
         raise ValueError(f"K.dropout: the level is at least 0 and below 1, received {level}.")
     if level == 0:
         return common.fresh(number)
@@ -438,7 +454,7 @@ def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = No
                 f"K.dropout: noise_shape {tuple(noise_shape)} needs one entry for each axis of {number!r}."
             )
         shape = operands.pack([common.length_of(number, i) if n is None else n for i, n in enumerate(noise_shape)])
-    mask = random.dropout_mask(random.new_key(seed), shape=shape, rate=float(level), dtype=number.dtype)
+    mask = random.dropout_mask(key_of(seed), shape=shape, rate=float(level), dtype=number.dtype)
     return operands.binary("multiply", number, mask)
 
 

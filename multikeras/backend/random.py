@@ -11,7 +11,7 @@ from typing import Any
 from multikeras.backend import common
 from multikeras.backend.making import variable
 from multikeras.contract import is_float
-from multikeras.graph import operands
+from multikeras.graph import naming, operands
 from multikeras.graph.context import outside_bodies
 from multikeras.graph.ops import elementwise
 from multikeras.graph.ops import random as ops
@@ -22,8 +22,24 @@ from multikeras.graph.tensor import Tensor, Variable
 _WITHIN_TWO = 0.9544997361036416
 
 
+def key_of(seed: Any) -> Tensor:
+    """The key of a random node: from a seed, a whole number, or from NumPy's generator where it is None."""
+    return ops.new_key(None if seed is None else common.whole(seed, "a seed", -(2**63)))
+
+
+def _lengths(shape: Any) -> Any:
+    """A shape without unknown lengths."""
+    entries = operands.pack(shape)
+    if not isinstance(entries, Tensor) and any(n is None or n < 0 for n in entries):
+        raise ValueError(
+            f"{naming.calling()}a shape to be filled has whole numbers from 0 on, received {entries}. A length that "
+            "is not known yet is K.shape(x)[0]."
+        )
+    return entries
+
+
 def _unit(shape: Any, dtype: str, seed: int | None) -> Tensor:
-    made: Tensor = ops.random_uniform(ops.new_key(seed), shape=operands.pack(shape), dtype=dtype)
+    made: Tensor = ops.random_uniform(key_of(seed), shape=_lengths(shape), dtype=dtype)
     return made
 
 
@@ -40,6 +56,7 @@ def random_uniform(
         seed: Fixes the sequence of draws.
     """
     kind = common.float_type(dtype)
+    minval, maxval = common.number(minval, "a bound"), common.number(maxval, "a bound")
     if not is_float(kind):
         whole = elementwise.floor(_unit(shape, "float64", seed) * (maxval - minval))
         return operands.cast(whole, kind) + minval
@@ -57,6 +74,9 @@ def random_uniform(
 
 def _normal(shape: Any, mean: Any, stddev: Any, dtype: Any, seed: int | None, share: float) -> Tensor:
     kind = common.float_type(dtype)
+    if not is_float(kind):
+        raise ValueError(f"{naming.calling()}the numbers are floating-point ones, received dtype {kind!r}.")
+    mean, stddev = common.number(mean, "the mean"), common.number(stddev, "the standard deviation")
     wide = "float64" if kind == "float64" else "float32"
     half = 2.0**-54 if wide == "float64" else 2.0**-25
     # The middle of the cell that u stands for, counted from 0.5: exact, symmetric, and never ±0.5.
@@ -113,9 +133,9 @@ def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: int | N
         ValueError: If `p` is outside.
     """
     kind = common.float_type(dtype)
-    if not 0 <= p <= 1:
+    if not 0 <= common.number(p, "p") <= 1:
         raise ValueError(f"K.random_binomial: p is a probability from 0 to 1, received {p}.")
-    key, lengths = ops.new_key(seed), operands.pack(shape)
+    key, lengths = key_of(seed), _lengths(shape)
     if p in (0, 1):
         return common.filled(lengths if isinstance(lengths, tuple) else list(lengths), p, kind)
     # The mask compares integers, which are equal on every backend; it is 0 with probability p.

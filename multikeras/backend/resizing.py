@@ -38,14 +38,13 @@ def resize_images(
     Source: Keras 2.3 `K.resize_images` on TensorFlow, whose bilinear resizing aligns the first
         corners. (Later Kerases align the centres of pixels.)
     """
-    source, first = _checked(x, (height_factor, width_factor), data_format, "resize_images")
+    source, first, (height, width) = _checked(x, (height_factor, width_factor), data_format, "resize_images")
     if interpolation == "nearest":
-        return repeated(source, {first: int(height_factor), first + 1: int(width_factor)})
+        return repeated(source, {first: height, first + 1: width})
     if interpolation != "bilinear":
         raise ValueError(f"K.resize_images: interpolation is 'nearest' or 'bilinear', received {interpolation!r}.")
     number = common.float_tensor(source)
-    between = _interpolated(common.wide(number), first, int(height_factor))
-    between = _interpolated(between, first + 1, int(width_factor))
+    between = _interpolated(_interpolated(common.wide(number), first, height), first + 1, width)
     return operands.cast(common.fresh(between), number.dtype)
 
 
@@ -63,17 +62,15 @@ def resize_volumes(x: Any, depth_factor: int, height_factor: int, width_factor: 
         ValueError: If `x` has not five axes, or a factor is no whole number above 0.
     """
     factors = (depth_factor, height_factor, width_factor)
-    source, first = _checked(x, factors, data_format, "resize_volumes")
-    return repeated(source, {first + i: int(f) for i, f in enumerate(factors)})
+    source, first, counts = _checked(x, factors, data_format, "resize_volumes")
+    return repeated(source, {first + i: n for i, n in enumerate(counts)})
 
 
-def _checked(x: Any, factors: Sequence[Any], data_format: Any, function: str) -> tuple[Tensor, int]:
-    """The tensor and the axis of its rows."""
+def _checked(x: Any, factors: Sequence[Any], data_format: Any, function: str) -> tuple[Tensor, int, list[int]]:
+    """The tensor, the axis of its rows, and the factors as ints."""
     source = common.tensor(x)
     first = first_spatial_axis(source, len(factors), data_format, function)
-    if not all(common.is_whole(f) and f >= 1 for f in factors):
-        raise ValueError(f"K.{function}: factors are whole numbers above 0, received {tuple(factors)}.")
-    return source, first
+    return source, first, [common.whole(f, "a factor", 1) for f in factors]
 
 
 def _interpolated(x: Tensor, axis: int, factor: int) -> Tensor:

@@ -23,6 +23,8 @@ def _alike(tensors: Any, function: str) -> list[Tensor]:
     """Tensors of one type: that in which the tensors among them meet, arrays being weak."""
     if isinstance(tensors, Tensor):
         tensors = list(tensors)
+    if not isinstance(tensors, (list, tuple, np.ndarray)):
+        raise TypeError(f"K.{function} takes a list of tensors, received {type(tensors).__name__}: {tensors!r}.")
     parts = [common.tensor(t) for t in tensors]
     if not parts:
         raise ValueError(f"K.{function} needs at least one tensor, received an empty list.")
@@ -71,8 +73,8 @@ def reshape(x: Any, shape: Any) -> Tensor:
         ValueError: If the numbers of entries differ.
     """
     packed = operands.pack(shape)
-    if not isinstance(packed, Tensor) and None in packed:
-        raise ValueError(f"K.reshape: a shape holds ints, of which one may be -1; received {tuple(shape)}.")
+    if not isinstance(packed, Tensor) and any(n is None or n < -1 for n in packed):
+        raise ValueError(f"K.reshape: a shape holds ints, of which one may be -1; received {packed}.")
     made: Tensor = ops.reshape(common.tensor(x), shape=packed)
     return made
 
@@ -109,6 +111,8 @@ def batch_flatten(x: Any) -> Tensor:
         x: Tensor with one axis or more.
     """
     source = common.tensor(x)
+    if not source.ndim:
+        raise ValueError(f"K.batch_flatten takes a tensor of one axis or more, received {source!r}.")
     rest = source.shape[1:]
     known = None not in rest
     return common.reshape(source, [common.length_of(source, 0), prod(rest) if known else -1])
@@ -153,14 +157,11 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Tensor:
     """
     source = common.tensor(x)
     place = common.one_axis(source, axis, "repeat_elements")
-    return repeated(source, {place: rep})
+    return repeated(source, {place: common.whole(rep, "the number of repetitions")})
 
 
 def repeated(x: Tensor, repetitions: dict[int, Any]) -> Tensor:
     """Each entry repeated in place along some axes: new axes beside them are filled and merged."""
-    for rep in repetitions.values():
-        if not isinstance(rep, Tensor) and (rep != int(rep) or rep < 0):
-            raise ValueError(f"Entries are repeated a whole number of times, received {rep}.")
     lengths = common.lengths(x)
     apart: list[Any] = []
     filled: list[Any] = []
@@ -171,7 +172,7 @@ def repeated(x: Tensor, repetitions: dict[int, Any]) -> Tensor:
         filled.append(n)
         if axis in repetitions:
             apart.append(1)
-            filled.append(rep if isinstance(rep, Tensor) else int(rep))
+            filled.append(rep)
         joined.append(n * filled[-1] if axis in repetitions else n)
     wide = ops.broadcast_to(common.reshape(x, apart), shape=operands.pack(filled))
     return common.reshape(wide, joined)
@@ -191,7 +192,8 @@ def repeat(x: Any, n: Any) -> Tensor:
     if source.ndim != 2:
         raise ValueError(f"K.repeat takes a tensor of two axes (samples, dim), received {source!r}.")
     samples, dim = common.lengths(source)
-    made: Tensor = ops.broadcast_to(common.expand(source, 1), shape=operands.pack([samples, n, dim]))
+    count = common.whole(n, "the number of repetitions")
+    made: Tensor = ops.broadcast_to(common.expand(source, 1), shape=operands.pack([samples, count, dim]))
     return made
 
 
@@ -206,7 +208,8 @@ def tile(x: Any, n: Any) -> Tensor:
     if isinstance(n, Tensor):
         counts: list[Any] = [n] if n.ndim == 0 else list(n)
     else:
-        counts = list(n) if isinstance(n, (list, tuple, np.ndarray)) else [n]
+        counts = np.ravel(n).tolist() if isinstance(n, np.ndarray) else list(n) if isinstance(n, (list, tuple)) else [n]
+    counts = [common.whole(c, "a number of repetitions") for c in counts]
     while len(counts) < source.ndim:
         counts.insert(0, 1)
     lengths = [*[1] * (len(counts) - source.ndim), *common.lengths(source)]
@@ -273,7 +276,7 @@ def spatial_3d_padding(x: Any, padding: Any = ((1, 1), (1, 1), (1, 1)), data_for
 def _spatially_padded(x: Any, padding: Any, axes: int, data_format: Any, function: str) -> Tensor:
     source = common.tensor(x)
     first = first_spatial_axis(source, axes, data_format, function)
-    entries = [padding] * axes if isinstance(padding, int) else list(padding)
+    entries = [padding] * axes if not isinstance(padding, (list, tuple)) else list(padding)
     if len(entries) != axes:
         raise ValueError(f"K.{function} takes one pair or number for each of {axes} axes, received {padding!r}.")
     return _padded(source, first, [_both(entry, function) for entry in entries])
@@ -281,9 +284,10 @@ def _spatially_padded(x: Any, padding: Any, axes: int, data_format: Any, functio
 
 def _both(entry: Any, function: str) -> tuple[int, int]:
     pair = entry if isinstance(entry, (list, tuple)) else (entry, entry)
-    if len(pair) != 2 or any(int(n) != n or n < 0 for n in pair):
+    if len(pair) != 2:
         raise ValueError(f"K.{function}: padding is a pair (before, after) of ints not below 0, received {entry!r}.")
-    return int(pair[0]), int(pair[1])
+    before, after = (common.whole(n, "padding") for n in pair)
+    return before, after
 
 
 def _padded(x: Tensor, first: int, pairs: list[tuple[int, int]]) -> Tensor:
@@ -331,7 +335,7 @@ def is_class(indices: Tensor, num_classes: Any) -> Tensor:
     """Whether a place along a new last axis is the one that an integer names; bool."""
     kind = "int64" if indices.dtype in ("int64", "uint32") else "int32"
     named = operands.cast(indices, kind)
-    places = ops.iota(length=num_classes if isinstance(num_classes, Tensor) else int(num_classes), dtype=kind)
+    places = ops.iota(length=common.whole(num_classes, "the number of classes"), dtype=kind)
     made: Tensor = elementwise.equal(common.expand(named, named.ndim), places)
     return made
 
@@ -353,25 +357,28 @@ def slice(x: Any, start: Any, size: Any) -> Tensor:
 
     Args:
         x: Tensor.
-        start: First place along each axis.
+        start: First place along each axis, not below 0.
         size: Length along each axis; -1 for the rest.
+
+    Raises:
+        ValueError: If the window is not inside.
     """
     source = common.tensor(x)
-    starts = list(start) if not isinstance(start, int) else [start]
-    sizes = list(size) if not isinstance(size, int) else [size]
+    starts, sizes = (list(v) if isinstance(v, (list, tuple, Tensor, np.ndarray)) else [v] for v in (start, size))
     if len(starts) != len(sizes) or len(starts) > source.ndim:
         raise ValueError(
             f"K.slice takes one start and one size for each axis of {source!r}, received {start!r} and {size!r}."
         )
     window = []
-    for a, n in zip(starts, sizes, strict=True):
-        window.append(_window(a, n))
+    for axis, (first, count) in enumerate(zip(starts, sizes, strict=True)):
+        a, n = common.whole(first, "a start"), common.whole(count, "a size", -1)
+        known = source.shape[axis]
+        if known is not None and isinstance(a, int) and isinstance(n, int) and a + max(n, 0) > known:
+            raise ValueError(
+                f"K.slice: {'' if n == -1 else f'{n} entries '}from {a} on are outside axis {axis} of {source!r}."
+            )
+        window.append(builtins.slice(a, None if isinstance(n, int) and n == -1 else a + n))
     return operands.index(source, tuple(window))
-
-
-def _window(start: Any, size: Any) -> Any:
-    whole = not isinstance(size, Tensor) and size == -1
-    return builtins.slice(start, None if whole else start + size)
 
 
 def transpose(x: Any) -> Tensor:

@@ -74,7 +74,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
         ValueError: If `x` has no axis or fewer than `k` entries along the last.
     """
     number = common.tensor(x)
-    count = int(k)
+    count = common.whole(k, "k")
     length = number.shape[-1] if number.ndim else None
     if not number.ndim or count < 0 or (length is not None and count > length):
         raise ValueError(f"K.top_k: k is between 0 and the length of the last axis, received k={k} for {number!r}.")

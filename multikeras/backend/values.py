@@ -12,6 +12,7 @@ from multikeras.backend import common
 from multikeras.backend.finishing import finished, function_of
 from multikeras.graph import context as graph_context
 from multikeras.graph import gradients as reverse
+from multikeras.graph import naming, operands
 from multikeras.graph import updates as graph_updates
 from multikeras.graph.ops import control, elementwise
 from multikeras.graph.tensor import Tensor, ValueTensor, Variable
@@ -34,8 +35,9 @@ def eval(x: Any) -> np.ndarray:
         ValueError: If a placeholder is needed; the message names it.
     """
     if not isinstance(x, Tensor):
-        return np.array(x)
-    return finished(x, evaluate.value(x))
+        return operands.numbers(x)
+    with naming.named_errors():
+        return finished(x, evaluate.value(x))
 
 
 def get_value(x: Any) -> np.ndarray:
@@ -48,8 +50,9 @@ def get_value(x: Any) -> np.ndarray:
         A NumPy array of the caller's own.
     """
     if not isinstance(x, Tensor):
-        raise TypeError(f"K.get_value takes a variable, received {type(x).__name__}: {x!r}.")
-    return finished(x, evaluate.value(x))
+        raise TypeError(f"{naming.calling()}expected a variable, received {type(x).__name__}: {x!r}.")
+    with naming.named_errors():
+        return finished(x, evaluate.value(x))
 
 
 def batch_get_value(ops: Iterable[Any]) -> list[np.ndarray]:
@@ -58,6 +61,8 @@ def batch_get_value(ops: Iterable[Any]) -> list[np.ndarray]:
     Args:
         ops: Variables; may be empty.
     """
+    if isinstance(ops, Tensor) or not isinstance(ops, Iterable):
+        raise TypeError(f"K.batch_get_value takes a list of variables, received {type(ops).__name__}: {ops!r}.")
     return [get_value(x) for x in ops]
 
 
@@ -72,8 +77,13 @@ def set_value(x: Any, value: Any) -> None:
         ValueError: If the shape differs; the message names both.
     """
     if not isinstance(x, Variable):
-        raise TypeError(f"K.set_value takes a variable, received {type(x).__name__}: {x!r}.")
-    storage.write(x, evaluate.value(value) if isinstance(value, Tensor) else value)
+        raise TypeError(f"{naming.calling()}expected a variable, received {type(x).__name__}: {x!r}.")
+    with naming.named_errors():
+        if isinstance(value, Tensor):
+            value = evaluate.value(value)
+        elif value is None or isinstance(value, (str, bytes, list, tuple, dict)):
+            value = operands.numbers(value)
+        storage.write(x, value)
 
 
 def batch_set_value(tuples: Iterable[tuple[Any, Any]]) -> None:
@@ -82,8 +92,10 @@ def batch_set_value(tuples: Iterable[tuple[Any, Any]]) -> None:
     Args:
         tuples: Pairs (variable, array); may be empty.
     """
-    for x, value in list(tuples):
-        set_value(x, value)
+    for pair in list(tuples):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"K.batch_set_value takes pairs (variable, array), received {pair!r} among them.")
+        set_value(*pair)
 
 
 def print_tensor(x: Any, message: str = "") -> Tensor:
@@ -130,7 +142,8 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> F
     if isinstance(pairs, Update):
         pairs = [pairs]
     wanted = _as_list(outputs)
-    return function_of(wanted)(_as_list(inputs), wanted, list(pairs or []), name=name)
+    with naming.named_errors():
+        return function_of(wanted)(_as_list(inputs), wanted, list(pairs or []), name=name)
 
 
 def gradients(loss: Any, variables: Any) -> list[Tensor | None]:
@@ -206,7 +219,8 @@ def update(x: Any, new_x: Any) -> Update:
     Returns:
         An entry for the updates of `K.function`, which is also a tensor: the new value.
     """
-    return graph_updates.assign(x, _operand(new_x))
+    with naming.named_errors():
+        return graph_updates.assign(x, _operand(new_x))
 
 
 def update_add(x: Any, increment: Any) -> Update:
@@ -216,7 +230,8 @@ def update_add(x: Any, increment: Any) -> Update:
         x: Variable.
         increment: Tensor or number.
     """
-    return graph_updates.assign_add(x, _operand(increment))
+    with naming.named_errors():
+        return graph_updates.assign_add(x, _operand(increment))
 
 
 def update_sub(x: Any, decrement: Any) -> Update:
@@ -226,7 +241,8 @@ def update_sub(x: Any, decrement: Any) -> Update:
         x: Variable.
         decrement: Tensor or number.
     """
-    return graph_updates.assign_add(x, -common.tensor(decrement))
+    with naming.named_errors():
+        return graph_updates.assign_add(x, -common.tensor(decrement))
 
 
 def moving_average_update(x: Any, value: Any, momentum: Any) -> Update:
@@ -237,9 +253,10 @@ def moving_average_update(x: Any, value: Any, momentum: Any) -> Update:
         value: Tensor of its shape.
         momentum: Share of the old value, a number or a tensor.
     """
-    if isinstance(momentum, Tensor):
-        return graph_updates.assign(x, x * momentum + (1 - momentum) * value)
-    return graph_updates.assign_average(x, _operand(value), momentum)
+    with naming.named_errors():
+        if isinstance(momentum, Tensor):
+            return graph_updates.assign(x, x * momentum + (1 - momentum) * value)
+        return graph_updates.assign_average(x, _operand(value), common.number(momentum, "the momentum"))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras.contract import PRIMITIVES, Primitive, primitive, set_builder
-from multikeras.graph import known
+from multikeras.graph import known, naming
 from multikeras.graph.context import context
 from multikeras.graph.origin import describe
 from multikeras.graph.tensor import Tensor
@@ -58,7 +58,7 @@ def apply(primitive: Primitive, inputs: tuple[Any, ...], attributes: dict[str, A
         shape = primitive.shape(*inputs, **seen)
         dtype = primitive.dtype(*inputs, **seen)
     except ValueError as error:
-        raise ValueError(_located(error)) from None
+        raise ValueError(naming.located(str(error))) from None
     if primitive.multiple:
         node = _node(primitive, inputs, attributes, host, tuple(shape), "tuple")
         node.known = tuple(dtype)
@@ -110,13 +110,6 @@ def all_attributes(node: Tensor) -> dict[str, Any]:
     if not node.host:
         return node.attributes
     return {**node.attributes, **dict(zip(node.host, node.inputs[-len(node.host) :], strict=True))}
-
-
-def _located(error: ValueError) -> str:
-    text = str(error)
-    if context.layer is not None and context.layer not in text:
-        return f"Layer {context.layer!r}: {text}"
-    return text
 
 
 def located(node: Tensor) -> str:

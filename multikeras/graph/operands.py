@@ -15,6 +15,7 @@ import numpy as np
 
 from multikeras import config
 from multikeras.contract import PRIMITIVES, SIZES, check_dtype, is_float, is_integer, promote, weak
+from multikeras.graph import naming
 from multikeras.graph import tensor as tensors
 
 #: NumPy ufuncs that build graph, by NumPy's name: the K function of the same meaning.
@@ -79,13 +80,41 @@ def constant(value: Any, dtype: str | None = None, name: str | None = None) -> t
     Raises:
         TypeError: If the value is no number or array of numbers.
     """
-    array = np.array(value)
-    if array.dtype.kind not in "biuf":
-        kind = "an array of tensors" if array.dtype == object else f"values of type {array.dtype}"
-        raise TypeError(f"A constant needs numbers, received {kind}. Join tensors with K.stack or K.concatenate.")
+    array = numbers(value)
     if dtype is None:
         dtype = config.floatx() if array.dtype.kind == "f" else _integer_dtype(array)
     return host_constant(array, dtype, name)
+
+
+def numbers(value: Any) -> np.ndarray:
+    """A copy of a number, an array or a nested list, as an array.
+
+    Raises:
+        TypeError: If it holds anything but numbers.
+        ValueError: If rows of a list have different lengths.
+    """
+    try:
+        array = np.array(value)
+    except ValueError as error:
+        raise ValueError(
+            naming.located(f"expected rows of equal length, received {_short(value)}. Fill the shorter ones up.")
+        ) from error
+    if array.dtype.kind in "biuf":
+        return array
+    if array.dtype == object and any(isinstance(entry, tensors.Tensor) for entry in array.flat):
+        raise TypeError(
+            naming.located(
+                "expected numbers, received an array of tensors. Join tensors with K.stack or K.concatenate."
+            )
+        )
+    raise TypeError(naming.located(f"expected numbers, received {_short(value)}."))
+
+
+def _short(value: Any) -> str:
+    """What a value is and how it begins."""
+    text = repr(value).replace("\n", " ")
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return shown if value is None else f"{type(value).__name__}: {shown}"
 
 
 def _integer_dtype(array: np.ndarray) -> str:
@@ -137,11 +166,13 @@ def convert(value: Any, dtype: str | None = None) -> tensors.Tensor:
 def _from_protocol(value: Any) -> Any:
     if hasattr(value, "__array__"):
         return np.asarray(value)
-    raise TypeError(
-        f"Expected a tensor, a number or an array, received {type(value).__name__}: {value!r}. "
-        "To call another library in a graph use K.numpy_function, K.custom_gradient or a primitive of your own "
-        "(multikeras.contract.primitive)."
-    )
+    text = f"expected a tensor, a number or an array, received {_short(value)}."
+    if value is not None and not isinstance(value, (str, bytes, dict, set, slice)):
+        text += (
+            " To call another library in a graph use K.numpy_function, K.custom_gradient or a primitive of your own "
+            "(multikeras.contract.primitive)."
+        )
+    raise TypeError(naming.located(text))
 
 
 def _holds_tensor(value: Any) -> bool:
@@ -268,7 +299,25 @@ def pack(entries: Any) -> Any:
     entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
     if any(isinstance(entry, tensors.Tensor) for entry in entries):
         return pack_tensor([cast(e, "int64") if isinstance(e, tensors.Tensor) else scalar(e, "int64") for e in entries])
-    return tuple(None if entry is None else int(entry) for entry in entries)
+    return tuple([None if entry is None else length(entry) for entry in entries])
+
+
+def length(value: Any) -> int:
+    """A whole number, of Python's or NumPy's, also as a float such as the 1.0 that `np.prod(())` is.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is not whole.
+    """
+    if type(value) is int:
+        return value
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(naming.located(f"expected a whole number, received {_short(value)}."))
+    if value % 1:
+        raise ValueError(naming.located(f"expected a whole number, received {value}."))
+    return int(value)
 
 
 def index(x: tensors.Tensor, key: Any) -> tensors.Tensor:

@@ -12,6 +12,7 @@ from multikeras import backend as K
 from multikeras.contract import check_dtype
 from multikeras.graph import operands
 from multikeras.graph.context import building, context, outside_bodies
+from multikeras.graph.naming import named_errors
 from multikeras.graph.ops.elementwise import identity
 from multikeras.graph.origin import capture, describe
 from multikeras.graph.tensor import Placeholder, Tensor, Variable
@@ -179,7 +180,7 @@ class Layer(Weighted, Effects, Nodes):
         if record.training is None and outer is not None:
             record.training = outer.training
         given: Any = tensors[0] if single else tensors
-        with calls.opened(self, record), building(self.name):
+        with calls.opened(self, record), building(self.name), named_errors():
             result = self.call(given, **self._passed(record))
             values, single_output = self._as_values(result)
             if self.activity_regularizer is not None:

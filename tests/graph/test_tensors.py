@@ -347,7 +347,7 @@ def test_constants_are_copies_that_cannot_change() -> None:
     assert operands.constant(np.array([2**40])).dtype == "int64"
     assert operands.constant([1, 2]).dtype == "int32"
     assert operands.constant(True).dtype == "bool"
-    with pytest.raises(TypeError, match="needs numbers"):
+    with pytest.raises(TypeError, match="[Ee]xpected numbers"):
         operands.constant(["a"])
 
 
