@@ -11,9 +11,37 @@ torch = pytest.importorskip("torch")
 
 from multikeras import activations, layers  # noqa: E402
 from multikeras import backend as K  # noqa: E402
+from multikeras.testing import check_layer  # noqa: E402
 from tests.layers.layer_table import ACTIVATIONS, CASES, Case  # noqa: E402
 
 names = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+#: Rules of `check_layer` that are others for a class.
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    # None leaves the order of the axes as it is.
+    "Flatten": ("formats",),
+    # Channels come behind the time axis.
+    "ConvLSTM2D": ("formats",),
+    # Its function jumps where a step equals the value.
+    "Masking": ("gradients",),
+}
+
+#: What these hold has no configuration without a look-up.
+_HOLD = (layers.Lambda, layers.Wrapper, layers.ConvRNN2D)
+
+
+def _one_of_each_class() -> list[Case]:
+    found: dict[type, Case] = {}
+    for case in CASES:
+        made = case.make()
+        if (
+            type(made).__module__.startswith("multikeras")
+            and type(made) is not layers.RNN
+            and not isinstance(made, _HOLD)
+        ):
+            found.setdefault(type(made), case)
+    return list(found.values())
 
 
 def inputs_of(case: Case) -> list[np.ndarray]:
@@ -120,3 +148,24 @@ def test_every_activation_and_layer_is_in_the_table() -> None:
     assert set(ACTIVATIONS) == set(activations._KNOWN)
     tested = {type(case.make()) for case in CASES}
     assert {layers.InputLayer, *tested} >= set(layers._LAYERS)
+
+
+@pytest.mark.parametrize("case", _one_of_each_class(), ids=lambda case: case.name)
+def test_rules_of_layers(case: Case) -> None:
+    made = case.make()
+
+    def arguments() -> dict[str, Any]:
+        return {name: value for name, value in case.make().get_config().items() if name != "name"}
+
+    left_out = LEFT_OUT.get(type(made).__name__, ())
+    apart = "apart" if isinstance(made, layers.LocallyConnected2D) else "equal"
+    # Backends are compared by the tests above.
+    check_layer(
+        type(made),
+        arguments,
+        inputs=inputs_of(case),
+        call_arguments=case.arguments,
+        backends=[],
+        formats=apart,
+        leave_out=left_out,
+    )
