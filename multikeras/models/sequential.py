@@ -188,7 +188,10 @@ class Sequential(Model):
 
 def starts_with_input(model: Sequential) -> bool:
     """Whether the model was given an input layer that its first layer does not imply."""
-    return bool(model._input_layers) and _declared(model._added[0]) is None if model._added else False
+    if not model._input_layers or not model._added:
+        return False
+    declared = _declared(model._added[0])
+    return declared is None or tuple(declared[0]) != model.inputs[0].shape
 
 
 def _declared(layer: Layer) -> tuple[Any, str] | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from multikeras.saving import hdf5_layout, reader, snapshot, weights
+from multikeras.saving import hdf5_layout, keras3_weights, keras_file, reader, snapshot, weights
 from multikeras.saving.atomic import replacing
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
@@ -28,6 +28,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
         NotImplementedError: If the model has no configuration.
         FileNotFoundError: If there is no such directory.
     """
+    if isinstance(filepath, (str, os.PathLike)) and os.fspath(filepath).endswith(".keras"):
+        _write_archive(model, filepath, overwrite, include_optimizer)
+        return
     # Everything that user code may fail in comes first.
     taken = snapshot.take(model, include_optimizer)
     _write(filepath, overwrite, lambda group: hdf5_layout.write(group, taken))
@@ -35,6 +38,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Writes the weights of a model to an HDF5 file; arguments as of `save_model`."""
+    if isinstance(filepath, (str, os.PathLike)) and os.fspath(filepath).endswith(".weights.h5"):
+        _write(filepath, overwrite, lambda group: keras3_weights.write(group, model))
+        return
     taken = Snapshot(None, snapshot.weights_of(model))
     _write(filepath, overwrite, lambda group: hdf5_layout.write_weights(group, taken))
 
@@ -51,6 +57,9 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, no model file, or holds what is not allowed.
     """
+    if reader.is_zip(filepath):
+        found, paths, where = keras_file.read(filepath)
+        return restore(found, where, custom_objects, compile, paths)
     with reader.opened(filepath) as root:
         found = hdf5_layout.read(root)
         where = root.where
@@ -61,7 +70,14 @@ def load_weights(
     model: Any, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
 ) -> None:
     """Gives a model the weights of a file; arguments as of `Model.load_weights`."""
+    if reader.is_zip(filepath):
+        _, paths, where = keras_file.read(filepath)
+        keras3_weights.set_weights(model, paths, where, skip_mismatch)
+        return
     with reader.opened(filepath) as root:
+        if keras3_weights.is_keras3(root):
+            keras3_weights.set_weights(model, keras3_weights.read(root), root.where, skip_mismatch)
+            return
         found = Snapshot(None, hdf5_layout.read_weights(root))
         inside = hdf5_layout.weights_group(root)
         found.keras_version = inside.text("keras_version") or "1"
@@ -73,12 +89,21 @@ def load_weights(
         weights.set_by_position(model, found, where)
 
 
-def restore(found: Snapshot, where: str, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
-    """The model of a snapshot."""
+def restore(
+    found: Snapshot,
+    where: str,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    paths: keras3_weights.Paths | None = None,
+) -> Any:
+    """The model of a snapshot; its weights may be given by path, as Keras 3 keeps them."""
     from multikeras.layers import deserialize
 
     model = deserialize(found.architecture, custom_objects)
-    weights.set_by_position(model, found, where)
+    if paths is None:
+        weights.set_by_position(model, found, where)
+    else:
+        keras3_weights.set_weights(model, paths, where)
     if compile and found.training is not None:
         _compile(model, found, custom_objects)
     return model
@@ -121,6 +146,13 @@ def _write(target: Any, overwrite: bool, write: Any) -> None:
         return
     with replacing(Path(target)) as draft, h5py.File(draft, "w") as file:
         write(file)
+
+
+def _write_archive(model: Any, path: Any, overwrite: bool, include_optimizer: bool) -> None:
+    if not overwrite and os.path.exists(path) and not _confirmed(path):
+        return
+    with replacing(Path(path)) as draft:
+        keras_file.write(draft, model, include_optimizer)
 
 
 def _confirmed(path: Any) -> bool:

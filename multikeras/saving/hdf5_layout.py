@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from multikeras.saving import keras3_config
 from multikeras.saving.reader import CorruptFileError, Group
 from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 
@@ -30,7 +31,7 @@ def write(group: Any, snapshot: Snapshot) -> None:
         write_weights(group, snapshot)
         return
     _stamp(group, snapshot)
-    group.attrs["model_config"] = to_json(snapshot.architecture).encode("utf-8")
+    group.attrs["model_config"] = to_json(keras3_config.readable_by_all(snapshot.architecture)).encode("utf-8")
     write_weights(group.create_group("model_weights"), snapshot)
     if snapshot.training is not None:
         group.attrs["training_config"] = to_json(snapshot.training).encode("utf-8")
@@ -96,6 +97,9 @@ def read(root: Group) -> Snapshot:
         )
         raise CorruptFileError(f"{root.where} holds {what} (there is no attribute 'model_config').")
     training = root.json("training_config")
+    if keras3_config.is_keras3(architecture):
+        architecture = keras3_config.from_keras3(architecture)
+        training = keras3_config.training_config(training) if training is not None else None
     optimizer = _read_optimizer(root) if "optimizer_weights" in root else None
     weights = root.group("model_weights")
     return Snapshot(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -290,3 +292,67 @@ def _check_depth(content: Any, where: str, limits: Limits) -> None:
             stack.extend((entry, depth + 1) for entry in value.values())
         elif isinstance(value, list):
             stack.extend((entry, depth + 1) for entry in value)
+
+
+# -- zip archives -------------------------------------------------------------------------------
+
+
+def is_zip(source: Any) -> bool:
+    """Whether a path or a binary file object holds a zip archive."""
+    if isinstance(source, (str, os.PathLike)):
+        if not os.path.isfile(source):
+            return False
+        with open(source, "rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    if not hasattr(source, "read") or not hasattr(source, "seek"):
+        return False
+    place = source.tell()
+    found: bytes = source.read(4)
+    source.seek(place)
+    return found == b"PK\x03\x04"
+
+
+def members(source: Any, wanted: Mapping[str, bool], limits: Limits = LIMITS) -> dict[str, bytes]:
+    """Members of a zip archive, each checked before it is unpacked; others are not looked at.
+
+    Args:
+        source: A path or a binary file object.
+        wanted: Names of members, and whether each has to be there.
+        limits: The limits.
+
+    Raises:
+        CorruptFileError: If it is no archive, one is missing, or damaged.
+        UnsafeFileError: If one is larger than its stored bytes allow, or the archive holds a name twice.
+    """
+    where = os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the archive"))
+    found: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(source) as archive:
+            listed = archive.infolist()
+            if len(listed) > limits.members:
+                raise UnsafeFileError(f"{where} has {len(listed):,} members.")
+            for name, is_needed in wanted.items():
+                entries = [entry for entry in listed if entry.filename == name]
+                if not entries and not is_needed:
+                    continue
+                if len(entries) != 1:
+                    kind = CorruptFileError if not entries else UnsafeFileError
+                    raise kind(f"{where} holds {len(entries)} members called {name!r}, expected one.")
+                found[name] = _unpacked(archive, entries[0], where, limits)
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise CorruptFileError(f"{where} cannot be read as a zip archive: {error}") from error
+    return found
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str, limits: Limits) -> bytes:
+    if entry.file_size > min(limits.total_bytes, entry.compress_size * limits.expansion):
+        raise UnsafeFileError(
+            f"{where}: the member {entry.filename!r} declares {entry.file_size:,} bytes, and "
+            f"{entry.compress_size:,} are stored."
+        )
+    with archive.open(entry) as file:
+        # Not more than declared, whatever comes.
+        content = file.read(entry.file_size + 1)
+    if len(content) != entry.file_size:
+        raise CorruptFileError(f"{where}: the member {entry.filename!r} has not the size that it declares.")
+    return content

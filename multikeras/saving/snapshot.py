@@ -16,6 +16,16 @@ from multikeras import backend as K
 from multikeras.saving.plain import plain
 from multikeras.saving.streams import Streams, streams_of
 
+_LONG_NAMES = {
+    "acc": "accuracy",
+    "cosine": "cosine_proximity",
+    "kld": "kullback_leibler_divergence",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "mse": "mean_squared_error",
+    "msle": "mean_squared_logarithmic_error",
+}
+
 #: The version of Keras whose file format is written.
 KERAS_VERSION = "2.3.1"
 
@@ -126,7 +136,10 @@ def training_of(model: Any) -> dict[str, Any] | None:
 
 def _each(value: Any, serialize: Any) -> Any:
     """Losses or metrics in any nesting of lists and dictionaries, each as plain data."""
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
+        # Keras 3 does not find short names in a file of this layout.
+        return _LONG_NAMES.get(value.lower(), value)
+    if value is None:
         return value
     if isinstance(value, Mapping):
         return {name: _each(entry, serialize) for name, entry in value.items()}

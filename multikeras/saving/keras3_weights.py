@@ -1,0 +1,193 @@
+"""Keras 3's layout of weights: a path for every layer, from the names of classes and attributes.
+
+`layers/dense_1/vars/0` is the first weight of the second Dense layer of a model; inside layers the path
+goes on with the attributes that hold other layers (`cell`, `forward_layer`, `layer`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from multikeras import backend as K
+from multikeras.layers.naming import snake_case
+from multikeras.saving.reader import CorruptFileError, Group
+
+#: By path of a layer: its arrays, in order.
+Paths = dict[str, list[np.ndarray]]
+
+#: Parts of a file that hold no weights of layers.
+_NOT_LAYERS = frozenset({"optimizer", "metrics", "loss", "seed_generator", "multikeras_optimizer"})
+
+#: By class: attributes under which weights of the layer itself are kept there, and how many each has with a bias.
+_INNER: dict[str, tuple[str, ...]] = {
+    "MultiHeadAttention": ("query_dense", "key_dense", "value_dense", "output_dense"),
+}
+
+#: Layers in attributes that are not walked there.
+_SKIPPED = frozenset({"_inbound_nodes", "_layers", "_added", "_input_layers"})
+
+
+@dataclass
+class Place:
+    """Where a layer's own weights are kept.
+
+    Attributes:
+        path: The path, without `vars`.
+        name: Name of the layer.
+        variables: The weights.
+    """
+
+    path: str
+    name: str
+    variables: list[Any]
+
+
+def places(model: Any) -> list[Place]:
+    """The places of all weights of a model, each weight once."""
+    seen: set[int] = set()
+    return list(_walk(model, "", seen))
+
+
+def _walk(layer: Any, path: str, seen: set[int]) -> Iterator[Place]:
+    if id(layer) in seen:
+        return
+    seen.add(id(layer))
+    own = [*layer._trainable_weights, *layer._non_trainable_weights]
+    inner = _INNER.get(type(layer).__name__)
+    if inner is not None and own:
+        yield Place(path, layer.name, [])
+        count = len(own) // len(inner)
+        for i, attribute in enumerate(inner):
+            yield Place(f"{path}/{attribute}", attribute, own[i * count : (i + 1) * count])
+        return
+    yield Place(path, layer.name, own)
+    for attribute, children in _children(layer):
+        if isinstance(children, list):
+            taken: dict[str, int] = {}
+            for child in children:
+                name = _container_name(child)
+                number = taken.get(name, 0)
+                taken[name] = number + 1
+                yield from _walk(child, f"{path}/{attribute}/{name}" + (f"_{number}" if number else ""), seen)
+        else:
+            yield from _walk(children, f"{path}/{attribute}", seen)
+
+
+def _container_name(layer: Any) -> str:
+    from multikeras.models import Model, Sequential
+
+    if isinstance(layer, Model) and type(layer) in (Model, Sequential):
+        return "sequential" if isinstance(layer, Sequential) else "functional"
+    return snake_case(type(layer).__name__)
+
+
+def _children(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Attributes that hold layers, and the layers; those of a model first."""
+    from multikeras.layers import Layer
+    from multikeras.models import Model, Sequential
+
+    if isinstance(layer, Model):
+        yield "layers", list(layer.layers)
+        if type(layer) in (Model, Sequential):
+            return
+    for name in sorted(vars(layer), key=lambda name: ("~" if name.startswith("_") else "") + name):
+        value = vars(layer)[name]
+        if name in _SKIPPED:
+            continue
+        if isinstance(value, Layer):
+            yield name, value
+        elif isinstance(value, (list, tuple)) and any(isinstance(entry, Layer) for entry in value):
+            yield name, [entry for entry in value if isinstance(entry, Layer)]
+
+
+# -- writing ------------------------------------------------------------------------------------
+
+
+def write(group: Any, model: Any) -> None:
+    """Writes the weights of a model into an open group of h5py."""
+    found = places(model)
+    values = iter(K.batch_get_value([v for place in found for v in place.variables]))
+    for place in found:
+        made = group.require_group(f"{place.path}/vars".lstrip("/"))
+        made.attrs["name"] = place.name
+        for i in range(len(place.variables)):
+            made.create_dataset(str(i), data=next(values))
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def is_keras3(root: Group) -> bool:
+    """Whether a file of weights has this layout."""
+    return root.texts("layer_names") is None and ("layers" in root or "vars" in root) and "model_weights" not in root
+
+
+def read(root: Group) -> Paths:
+    """All arrays of a file, by the path of their layer."""
+    found: Paths = {}
+    stack = [(root, "")]
+    while stack:
+        group, path = stack.pop()
+        for name in group.names():
+            if not path and name in _NOT_LAYERS:
+                continue
+            if group.is_array(name):
+                raise CorruptFileError(f"{group.where}: the array {name!r} stands outside of any 'vars'.")
+            child = group.group(name)
+            if name == "vars":
+                found[path] = _numbered(child)
+            else:
+                stack.append((child, f"{path}/{name}"))
+    return found
+
+
+def _numbered(group: Group) -> list[np.ndarray]:
+    names = group.names()
+    if sorted(names) != sorted(str(i) for i in range(len(names))):
+        raise CorruptFileError(f"{group.where}: weights are numbered from 0 on, received {', '.join(sorted(names))}.")
+    return [group.array(str(i)) for i in range(len(names))]
+
+
+def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = False) -> None:
+    """Gives a model the weights of a file.
+
+    Args:
+        model: The model.
+        found: What `read` gave.
+        where: Name of the file.
+        skip_mismatch: Leave layers whose weights differ as they are, with a warning.
+
+    Raises:
+        ValueError: If a layer has no weights in the file, or other ones, or the file has more. The model is then as
+            it was.
+    """
+    left = {path: arrays for path, arrays in found.items() if arrays}
+    pairs: list[tuple[Any, np.ndarray]] = []
+    for place in places(model):
+        arrays = left.pop(place.path, [])
+        problem = _problem(place, arrays)
+        if problem is None:
+            pairs += zip(place.variables, arrays, strict=True)
+            continue
+        message = f"Layer {place.name!r}: {problem} in {where} (under {place.path + '/vars'!r})."
+        if not skip_mismatch:
+            raise ValueError(message)
+        warnings.warn(f"{message} It keeps its weights.", stacklevel=4)
+    others = [path for path in left if path.rpartition("/")[2] not in _NOT_LAYERS]
+    if others and not skip_mismatch:
+        raise ValueError(f"{where} holds weights for layers that model {model.name!r} does not have: {others[:5]}.")
+    K.batch_set_value(pairs)
+
+
+def _problem(place: Place, arrays: Sequence[np.ndarray]) -> str | None:
+    if len(arrays) != len(place.variables):
+        return f"it has {len(place.variables)} weights, and there are {len(arrays)}"
+    for variable, array in zip(place.variables, arrays, strict=True):
+        if variable.shape != array.shape:
+            return f"weight {variable.name!r} has shape {variable.shape}, and there is shape {array.shape}"
+    return None
