@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from multikeras import backend as K
 from multikeras.graph.context import context
 from multikeras.graph.tensor import Tensor
 from multikeras.graph.updates import Update
@@ -25,6 +26,17 @@ def _listed(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     return [value]
+
+
+def _in_training(update: Update, trainable: bool) -> None:
+    """Lets an Update made in the present body take place in the training phase alone, or not at all."""
+    assert context.body is not None and update.primitive is not None and update.primitive.composition is not None
+    made = context.body.updates
+    made[:] = [other for other in made if other is not update]
+    if trainable:
+        variable, value = update.inputs
+        new = update.primitive.composition(variable, value, **update.attributes)
+        K.update(variable, K.in_train_phase(new, variable))
 
 
 class Filed:
@@ -81,9 +93,15 @@ class Effects:
                 means that they depend on none and belong to every model with the layer.
         """
         entries = self._entries(inputs, "update")
-        # In a body an Update is carried out by the loop or branch that it is made in.
-        inside = context.body is not None
-        entries.updates.extend(u for u in _listed(updates) if not (inside and isinstance(u, Update)))
+        if context.body is None:
+            entries.updates.extend(_listed(updates))
+            return
+        # In a body an Update is carried out by the loop or branch that it is made in, whoever runs it.
+        for update in _listed(updates):
+            if not isinstance(update, Update):
+                entries.updates.append(update)
+            elif not self.stateful:
+                _in_training(update, self.trainable)
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """Adds tensors to the loss.

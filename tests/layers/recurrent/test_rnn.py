@@ -13,6 +13,7 @@ from multikeras.layers import (
     GRU,
     LSTM,
     RNN,
+    BatchNormalization,
     Dense,
     GRUCell,
     Input,
@@ -383,17 +384,27 @@ def test_losses_of_steps_are_summed(each_backend: str) -> None:
     np.testing.assert_allclose(level, outputs.mean((0, 2)).sum(), rtol=1e-4, atol=1e-6)
 
 
-def test_updates_of_steps_are_made_in_order(each_backend: str) -> None:
+def test_updates_of_steps_are_those_of_training(each_backend: str) -> None:
     class Counting(SimpleRNNCell):
         def build(self, input_shape: Any) -> None:
             super().build(input_shape)
+            self.norm = BatchNormalization(momentum=0.5)
             self.count = self.add_weight("count", (), initializer="zeros", trainable=False)
 
         def call(self, inputs: Any, states: Any, training: Any = None) -> Any:
             self.add_update(K.update_add(self.count, 1.0))
-            return super().call(inputs, states)
+            return super().call(self.norm(inputs), states)
 
     layer = RNN(Counting(2), input_shape=(4, 3))
     model = Sequential([layer])
-    model.predict(data(2, 4, 3))
-    assert layer.get_weights()[-1] == 4
+    model.compile("sgd", "mse")
+    x = data(6, 4, 3)
+    model.predict(x)
+    model.test_on_batch(x, np.zeros((6, 2)))
+    assert K.get_value(layer.cell.count) == 0
+    model.train_on_batch(x, np.zeros((6, 2)))
+    assert K.get_value(layer.cell.count) == 4
+    mean = np.zeros(3)
+    for t in range(4):
+        mean = 0.5 * mean + 0.5 * x[:, t].mean(0)
+    np.testing.assert_allclose(K.get_value(layer.cell.norm.moving_mean), mean, rtol=1e-5)
