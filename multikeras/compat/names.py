@@ -10,6 +10,8 @@ import numpy as np
 from multikeras import backend as K
 from multikeras.layers.base import Layer
 from multikeras.layers.calls import CallRecord
+from multikeras.layers.recurrent.cell import dropout_masks
+from multikeras.layers.recurrent.inputs import taken_apart
 from multikeras.models import Network
 from multikeras.training import loop
 from multikeras.utils.generic_utils import slice_arrays, to_list, unpack_singleton
@@ -114,6 +116,17 @@ def _collect_previous_mask(input_tensors: Any) -> Any:
 def _collect_input_shape(input_tensors: Any) -> Any:
     """Static shapes of tensors, one or a list."""
     return unpack_singleton([K.int_shape(x) for x in to_list(input_tensors)])
+
+
+def _generate_dropout_mask(ones: Any, rate: float, training: Any = None, count: int = 1) -> Any:
+    """Dropout masks of the shape of a tensor, as cells of Keras 2 make them: one, or a list of `count`."""
+    masks = dropout_masks(ones, rate, training, count)
+    return masks if count > 1 else masks[0]
+
+
+def _standardize_args(inputs: Any, initial_state: Any, constants: Any, num_constants: int | None) -> tuple[Any, ...]:
+    """The sequence, the first states and the constants that a recurrent layer was called with."""
+    return taken_apart("recurrent", inputs, initial_state, constants, num_constants)
 
 
 __all__ = [

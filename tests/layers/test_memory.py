@@ -11,7 +11,22 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Input, Lambda, Layer
+from multikeras.layers import (
+    LSTM,
+    RNN,
+    BatchNormalization,
+    Bidirectional,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GRUCell,
+    Input,
+    Lambda,
+    Layer,
+    Masking,
+    TimeDistributed,
+)
 from multikeras.models import Model, Sequential
 
 
@@ -79,6 +94,28 @@ def functional() -> object:
     return model
 
 
+def recurrent() -> object:
+    model = Sequential(
+        [
+            Masking(input_shape=(None, 3)),
+            Bidirectional(LSTM(2, return_sequences=True, dropout=0.5)),
+            TimeDistributed(Dense(2)),
+            RNN([GRUCell(2, recurrent_dropout=0.5), GRUCell(2)]),
+        ]
+    )
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 3, 3)), np.ones((2, 2)))
+    model(np.ones((2, 3, 3)))
+    return model
+
+
+def stateful() -> object:
+    model = Sequential([LSTM(2, stateful=True, batch_input_shape=(2, 3, 3))])
+    model.predict(np.ones((2, 3, 3)))
+    model.reset_states()
+    return model
+
+
 def subclassed() -> object:
     model = Own()
     model.build((None, 3))
@@ -94,7 +131,7 @@ def trained() -> object:
     return model
 
 
-BUILDS = [layer, called_on_arrays, sequential, functional, subclassed, trained]
+BUILDS = [layer, called_on_arrays, sequential, functional, recurrent, stateful, subclassed, trained]
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
