@@ -6,7 +6,7 @@ All of it is thread-local, and every block restores what it found.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,32 @@ class Body:
         return f"the {self.label}" + (f" in layer {self.layer!r}" if self.layer else "")
 
 
+class Eager:
+    """A block in which tensors that are built have values, for debugging.
+
+    Attributes:
+        phase: The learning phase, 0 or 1.
+        fed: Values of placeholders.
+        keys: Keys of random primitives by the layer that draws: those of an earlier building of the same layers, so
+            that these draw the same; new ones are added where there are not enough.
+    """
+
+    def __init__(self, phase: int, fed: dict[Any, Any], keys: dict[str | None, list[Any]]) -> None:
+        self.phase = phase
+        self.fed = fed
+        self.keys = keys
+        self._asked: dict[str | None, int] = {}
+
+    def key(self, layer: str | None, make: Callable[[], Any]) -> Any:
+        """The next key of a layer."""
+        keys = self.keys.setdefault(layer, [])
+        number = self._asked.get(layer, 0)
+        self._asked[layer] = number + 1
+        if number == len(keys):
+            keys.append(make())
+        return keys[number]
+
+
 class _Context(threading.local):
     def __init__(self) -> None:
         self.body: Body | None = None
@@ -53,6 +79,7 @@ class _Context(threading.local):
         self.replaced: dict[Any, Any] | None = None
         self.scopes: tuple[str, ...] = ()
         self.origin: Any = None
+        self.eager: Eager | None = None
 
 
 context = _Context()
@@ -117,6 +144,17 @@ def replacing(values: dict[Tensor, Tensor]) -> Iterator[None]:
         yield
     finally:
         context.replaced = before
+
+
+@contextmanager
+def eagerly(block: Eager) -> Iterator[None]:
+    """Marks a block in which tensors have values also while graph is built."""
+    before = context.eager
+    context.eager = block
+    try:
+        yield
+    finally:
+        context.eager = before
 
 
 @contextmanager

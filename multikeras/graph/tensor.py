@@ -139,11 +139,12 @@ class Tensor(Operators):
     # -- values ---------------------------------------------------------------------------------
 
     def _value(self, wanted: str) -> np.ndarray:
-        if context.building:
+        if context.building and (context.eager is None or context.body is not None):
             raise TypeError(
                 f"{wanted} of {self!r} was asked for while a graph is built (in a layer's call, a step "
                 "function or a branch), where a tensor has no value. To choose between tensors use "
-                "K.switch; to freeze a number use K.stop_gradient(K.constant(...))."
+                "K.switch; to freeze a number use K.stop_gradient(K.constant(...)); to look at numbers compile the "
+                "model with run_eagerly=True, for debugging."
             )
         if _evaluate is None:
             raise RuntimeError("No evaluator: import multikeras.backend first.")
@@ -307,9 +308,13 @@ class Setting(Tensor):
         self.mend = mend
 
     def _value(self, wanted: str) -> np.ndarray:
+        if context.eager is not None and self.key == "learning_phase":
+            return np.array(context.eager.phase)
         raise TypeError(f"{wanted} of the {self.key.replace('_', ' ')} was asked for outside a program. {self.mend}")
 
     def __bool__(self) -> bool:
+        if context.eager is not None:
+            return bool(self._value("The truth value"))
         raise TypeError(
             f"The {self.key.replace('_', ' ')} is known only when a program runs, so Python cannot branch on it. "
             f"{self.mend}"

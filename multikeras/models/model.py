@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from multikeras import backend as K
+from multikeras.graph.context import context
 from multikeras.graph.tensor import Tensor
 from multikeras.layers import calls, versions
 from multikeras.layers.base import Layer, _is_shape
@@ -64,6 +65,12 @@ class Model(Network, Trainer, Saved):
         self._single_input, self._single_output = single, not isinstance(outputs, list)
         self._input_layers = [t.__dict__["_keras_history"][0] for t in given]
         self.built = True
+
+    def _forget_graph(self) -> None:
+        """Lets the next data build the graph anew; weights stay."""
+        self.inputs, self.outputs, self._input_layers = [], [], []
+        self._trace = None
+        self.built = False
 
     def _build_for(self, tensors: Sequence[Tensor], single: bool) -> None:
         # Called on tensors or arrays, a model with a call of its own has its weights, and still waits for data.
@@ -186,4 +193,11 @@ def _input_like(value: Any, keeps_batch: bool = False) -> Tensor:
         batch = value[0] if keeps_batch else None
     else:
         shape = tuple(value.shape[1:]) if hasattr(value, "shape") else np.shape(value)[1:]
-    return Input(batch_shape=(batch, *shape), dtype=K.floatx())
+    return with_value(Input(batch_shape=(batch, *shape), dtype=K.floatx()), value)
+
+
+def with_value(tensor: Tensor, value: Any) -> Tensor:
+    """The same input, which has a value where the model is built for looking at numbers."""
+    if context.eager is not None and hasattr(value, "shape"):
+        context.eager.fed[tensor] = value
+    return tensor

@@ -13,7 +13,7 @@ from multikeras.graph.tensor import Tensor
 from multikeras.layers import calls
 from multikeras.layers.base import Layer, _is_shape
 from multikeras.layers.input_layer import Input, InputLayer
-from multikeras.models.model import Model, _input_like
+from multikeras.models.model import Model, _input_like, with_value
 from multikeras.models.network import Network
 from multikeras.models.paths import Step
 
@@ -140,7 +140,7 @@ class Sequential(Model):
         try:
             with outside_bodies(), calls.apart():
                 like = _input_like(x, self.stateful)
-                self._begin(like if not hasattr(first, "input_dtype") else _typed_input(like, first))
+                self._begin(like if not hasattr(first, "input_dtype") else with_value(_typed_input(like, first), x))
                 for layer in self._added:
                     self._connect(layer)
         except Exception:
@@ -148,6 +148,10 @@ class Sequential(Model):
             self._steps, self.inputs, self.outputs, self._input_layers = [], [], [], []
             raise
         self._graph_is_set()
+
+    def _forget_graph(self) -> None:
+        super()._forget_graph()
+        self._steps = []
 
     def _build_for(self, tensors: Sequence[Tensor], single: bool) -> None:
         self.build_from_data(tensors[0].shape)

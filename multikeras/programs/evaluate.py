@@ -5,28 +5,51 @@ Such a program runs once, so it is interpreted and not compiled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from multikeras import registry
 from multikeras.contract import Backend
+from multikeras.graph.context import context
 from multikeras.graph.tensor import Constant, RandomKey, Tensor, ValueTensor, Variable, set_evaluator
 from multikeras.graph.updates import Update
 from multikeras.programs import settings, storage
 from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.program import Program
-from multikeras.programs.specialise import specialise
+from multikeras.programs.specialise import Argument, specialise
 
 
-def evaluate(tensors: Sequence[Tensor], backend: Backend | None = None) -> list[np.ndarray]:
-    """Values of tensors as NumPy arrays of the caller's own, computed in one run."""
+def evaluate(
+    tensors: Sequence[Tensor],
+    backend: Backend | None = None,
+    updates: Sequence[Update] = (),
+    fed: Mapping[Tensor, np.ndarray] | None = None,
+    draws: bool = True,
+) -> list[np.ndarray]:
+    """Values of tensors as NumPy arrays of the caller's own, computed in one run.
+
+    Args:
+        tensors: What to compute.
+        backend: Where; the current one if None.
+        updates: What to store besides.
+        fed: Values of placeholders.
+        draws: Whether random primitives draw, rather than show what they will draw next.
+    """
     backend = backend or registry.current()
-    made = specialise(tensors, [], {}, settings.values(settings.default_phase()), backend)
-    program = Program(made, backend, [], compiled=False)
+    arguments = [Argument(t, np.shape(value), t.dtype) for t, value in (fed or {}).items()]
+    known = {argument.source: argument for argument in arguments}
+    made = specialise(tensors, updates, known, settings.values(settings.default_phase()), backend)
+    program = Program(made, backend, arguments, compiled=False)
+    before = [] if draws else [(key, key.runs) for key in program.keys]
     # Cut short, a scope would leave the library's settings changed.
     with HeldInterrupts(), backend.scope():
-        return [np.array(backend.to_numpy(array)) for array in program.run([])]
+        try:
+            arrays = program.run([backend.feed(value, t.dtype) for t, value in (fed or {}).items()])
+        finally:
+            for key, runs in before:
+                key.runs = runs
+        return [np.array(backend.to_numpy(array)) for array in arrays]
 
 
 def value(tensor: Tensor) -> np.ndarray:
@@ -37,6 +60,8 @@ def value(tensor: Tensor) -> np.ndarray:
         return np.array(tensor.value)
     if isinstance(tensor, ValueTensor):
         return np.array(tensor.to_host(tensor.array))
+    if context.eager is not None:
+        return evaluate([tensor], fed=context.eager.fed, draws=False)[0]
     return evaluate([tensor])[0]
 
 

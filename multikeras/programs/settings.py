@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from multikeras import config
 from multikeras.graph import operands
+from multikeras.graph.context import context
 from multikeras.graph.tensor import Setting, Tensor
 
 _PHASE = Setting(
@@ -53,6 +54,8 @@ def clear_learning_phase() -> None:
 
 def default_phase() -> int:
     """The phase of a run that does not say one."""
+    if context.eager is not None:
+        return context.eager.phase
     return _fixed_phase or 0
 
 

@@ -11,12 +11,14 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras.graph import Variable
-from multikeras.metrics import Mean, Metric
+from multikeras.metrics import Metric
 from multikeras.programs import Function
 from multikeras.training import outputs as spread
+from multikeras.training.eager import EagerStep
 from multikeras.training.outputs import Output
 from multikeras.training.places import Place
 from multikeras.training.tally import Tally, Turns
+from multikeras.training.totals import losses_of, metrics_of
 
 
 class Compiled:
@@ -52,6 +54,8 @@ class Compiled:
         self.optimizer = optimizer
         self.arguments = (loss, metrics, loss_weights, sample_weight_mode, weighted_metrics, target_tensors)
         self.run_eagerly = run_eagerly
+        #: Whether somebody was told that this is slow.
+        self.said_slow = False
         self.turns = Turns()
         self.built = False
         self.outputs: list[Output] = []
@@ -135,17 +139,10 @@ class Compiled:
             raise ValueError(
                 f"The model {self.model.name!r} has no loss: pass `loss` to compile, or add one with add_loss."
             )
-        values = [output.loss_value() for output in self.trained_outputs]
-        parts = [
-            value if isinstance(o.loss_weight, (int, float)) and o.loss_weight == 1 else value * o.loss_weight
-            for value, o in zip(values, self.trained_outputs, strict=True)
-        ]
-        added = [_mean(term.tensor) for term in terms if not term.regularizer]
-        penalties = [_mean(term.tensor) for term in terms if term.regularizer]
-        self.total_loss = _total([*parts, *added, *penalties])
-        self.test_loss = _total([*parts, *added]) if parts or added else K.constant(0.0)
+        losses = losses_of(self.trained_outputs, terms)
+        self.total_loss, self.test_loss = losses.training, losses.testing
         several = len(self.outputs) > 1
-        self.output_losses = values if several else []
+        self.output_losses = losses.parts if several else []
         self.names += [f"{output.name}_loss" for output in self.trained_outputs] if several else []
 
     def _make_metrics(self) -> None:
@@ -155,31 +152,13 @@ class Compiled:
         self.metric_results: list[Any] = []
         #: Tensors whose evaluation updates a metric that a layer called itself.
         self.metric_tensors: list[Any] = []
-        several = len(self.outputs) > 1
-        for output in self.outputs:
-            for metric, weighted in output.metrics:
-                updates, result = output.metric_updates(metric, weighted)
-                self._report(metric, f"{output.name}_{metric.name}" if several else metric.name, updates, result)
-        for term in self.model.metric_terms:
-            if term.metric is not None:
-                self.metric_tensors.append(term.tensor)
-                self._report(term.metric, term.name, [], term.tensor)
-                continue
-            metric = Mean(name=term.name)
-            updates = metric.update_state(term.tensor)
-            with K.control_dependencies(updates):
-                result = K.identity(metric.result())
-            self._report(metric, term.name, updates, result)
-
-    def _report(self, metric: Metric, name: str, updates: Sequence[Any], result: Any) -> None:
-        self.metrics.append(metric)
-        self.metric_updates += updates
-        self.metric_results.append(result)
-        number, first = 0, name
-        while name in self.names:
-            number += 1
-            name = f"{first}_{number}"
-        self.names.append(name)
+        for reported in metrics_of(self.outputs, self.model.metric_terms):
+            self.metrics.append(reported.metric)
+            self.metric_updates += reported.updates
+            self.metric_results.append(reported.result)
+            if reported.by_layer:
+                self.metric_tensors.append(reported.result)
+            self.names.append(_free_name(reported.name, self.names))
 
     # -- what is fed ----------------------------------------------------------------------------
 
@@ -192,6 +171,12 @@ class Compiled:
     def _fed_rows(self) -> list[Any]:
         """What is fed with one row for each sample, whatever else there is."""
         return [*self.feeds, *[output.target for output in self.trained_outputs if output.is_fed]]
+
+    @property
+    def trained(self) -> list[Any]:
+        """The weights that are trained."""
+        assert self._trained is not None
+        return self._trained
 
     @property
     def temporal(self) -> list[bool]:
@@ -214,10 +199,12 @@ class Compiled:
             found = self._functions[key] = make()
         return found
 
-    def batch_function(self, training: bool) -> Function:
+    def batch_function(self, training: bool) -> Any:
         """A function that gives loss and metrics of every batch."""
 
-        def make() -> Function:
+        def make() -> Any:
+            if self.run_eagerly:
+                return EagerStep(self, training)
             loss = self.total_loss if training else self.test_loss
             results = [loss, *self.output_losses, *self.metric_results]
             return self._make(training, results, [], "on_batch")
@@ -250,13 +237,29 @@ class Compiled:
         """The updates that the optimizer makes, asked for once."""
 
         def make() -> list[Any]:
-            trained = self._trained
-            assert trained is not None
+            loss = self.total_loss
+            if self.run_eagerly:
+                # The gradient of this loss is what is fed, and the optimizer knows no better.
+                self.gradients = [K.placeholder(shape=K.int_shape(w), dtype=K.dtype(w)) for w in self.trained]
+                loss = sum(K.sum(g * w) for g, w in zip(self.gradients, self.trained, strict=True))
             with K.name_scope("training"):
-                updates = _ask_optimizer(self.optimizer, trained, self.total_loss)
+                updates = _ask_optimizer(self.optimizer, self.trained, loss)
             return [update for update in updates if update is not None]
 
         return self._function("optimizer", make)
+
+    def apply_gradients(self, gradients: Sequence[Any]) -> None:
+        """Lets the optimizer update the weights, where the gradients are computed elsewhere.
+
+        Args:
+            gradients: One for each weight that is trained.
+        """
+
+        def make() -> Function:
+            updates = self.optimizer_updates()
+            return Function(self.gradients, [], updates, name=f"optimizer of {self.model.name}", phase=1)
+
+        self._function("apply gradients", make)(list(gradients))
 
     def sums(self, training: bool) -> list[Variable]:
         """Sums over an epoch: of the loss, and of the loss of each output where there are several."""
@@ -330,16 +333,13 @@ def _number(value: Any) -> Any:
     return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
-def _mean(value: Any) -> Any:
-    value = value if K.is_tensor(value) else K.constant(value)
-    return K.mean(value) if K.ndim(value) else value
-
-
-def _total(parts: Sequence[Any]) -> Any:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return K.identity(total)
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    """The name itself, or with a number behind it."""
+    number, free = 0, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
 
 
 def _all_layers(model: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from multikeras import backend as K
 from multikeras import optimizers
 from multikeras.graph import Constant, Tensor, ValueTensor
+from multikeras.graph.context import Eager, eagerly
 from multikeras.layers import calls
 from multikeras.programs import Function
 from multikeras.training import data as data_module
@@ -32,8 +33,8 @@ class Compiling:
     """The part of a model that is told how it is trained.
 
     The model itself supplies `inputs`, `outputs`, `input_names`, `output_names`, `feed_inputs`, `feed_input_names`,
-    `trainable_weights`, `updates`, `state_updates`, `loss_terms`, `metric_terms`, `layers`, `build_from_data` and
-    `_stateful_layers`.
+    `trainable_weights`, `updates`, `state_updates`, `loss_terms`, `metric_terms`, `layers`, `build_from_data`,
+    `_forget_graph` and `_stateful_layers`.
     """
 
     inputs: list[Any]
@@ -73,8 +74,10 @@ class Compiling:
         """
         if kwargs:
             raise TypeError(f"compile does not take {', '.join(sorted(kwargs))}.")
-        if run_eagerly:
-            raise NotImplementedError("compile: `run_eagerly` is not there yet.")
+        if self.__dict__.get("_built_eagerly") and not run_eagerly:
+            # Its layers may have branched on the numbers of one batch.
+            self.__dict__["_built_eagerly"] = False
+            self._forget_graph()  # type: ignore[attr-defined]
         given = (loss, metrics, loss_weights, sample_weight_mode, weighted_metrics, target_tensors, bool(run_eagerly))
         self.__dict__["_compiled"] = Compiled(self, optimizers.get(optimizer), *given)
 
@@ -181,7 +184,13 @@ class Compiling:
             given = list(x) if isinstance(x, (list, tuple)) and len(x) and hasattr(x[0], "shape") else [x]
             arrays = [table(value, "the first data").range(0, 1) for value in given]
             arrays = [array[..., None] if array.ndim == 1 else array for array in arrays]
-            self.build_from_data(arrays if len(arrays) > 1 else arrays[0])  # type: ignore[attr-defined]
+            first = arrays if len(arrays) > 1 else arrays[0]
+            if self._compiled is not None and self._compiled.run_eagerly:
+                self.__dict__["_built_eagerly"] = True
+                with eagerly(Eager(0, {}, {})):
+                    self.build_from_data(first)  # type: ignore[attr-defined]
+            else:
+                self.build_from_data(first)  # type: ignore[attr-defined]
 
     # -- data -----------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from multikeras.training.compiling import (
     with_values,
 )
 from multikeras.training.data import Data
+from multikeras.training.eager import EagerPrediction
 from multikeras.training.old_names import translated
 from multikeras.training.places import Place
 from multikeras.training.sources import Source
@@ -36,10 +37,16 @@ class Predicting(Compiling):
     @property
     def predict_function(self) -> Any:
         """The function from inputs to outputs in the test phase."""
-        key = (tuple(self.feed_inputs), tuple(self.outputs))  # type: ignore[attr-defined]
+        eager = self._compiled is not None and self._compiled.run_eagerly
+        key = (tuple(self.feed_inputs), tuple(self.outputs), eager)  # type: ignore[attr-defined]
         kept = self._predictor
         if kept is None or kept[0] != key:
-            function = Function(key[0], key[1], self.state_updates, name=f"predict of {self.name}", phase=0)  # type: ignore[attr-defined]
+            function: Any
+            if eager:
+                function = EagerPrediction(self)
+            else:
+                updates = self.state_updates  # type: ignore[attr-defined]
+                function = Function(key[0], key[1], updates, name=f"predict of {self.name}", phase=0)
             kept = self.__dict__["_predictor"] = (key, function)
         return kept[1]
 

@@ -15,6 +15,11 @@ from multikeras.utils.data_utils import SequenceStream, is_sequence, stream_of
 Batch = tuple[list[Any], int]
 
 
+def bounds_of(size: int, batch_size: int) -> list[tuple[int, int]]:
+    """First and last but one row of every batch; the last batch may be smaller."""
+    return [(start, min(start + batch_size, size)) for start in range(0, size, batch_size)]
+
+
 class Samples(int):
     """A number of samples where a number of batches is expected: batches are drawn until that many were seen."""
 
@@ -66,7 +71,7 @@ class ArraySource(Source):
         self.batch_size = batch_size
         self.shuffle = shuffle
         size = data.size
-        self._bounds = [(start, min(start + batch_size, size)) for start in range(0, size, batch_size)]
+        self._bounds = bounds_of(size, batch_size)
         if isinstance(steps, Samples):
             steps = -(-steps // batch_size)
         self.samples = size if steps is None and size else None

@@ -55,13 +55,10 @@ def new_key(seed: int | None) -> Tensor:
     the top of a program fixes everything, as it did in Keras. Inside a scan the iteration is hashed
     in.
     """
-    if seed is None:
-        with _draw_lock:
-            drawn = np.random.randint(0, 2**63 - 1, dtype=np.int64)
-        number = int(drawn)
+    if context.eager is not None:
+        key: Tensor = context.eager.key(context.layer, lambda: _key_of(seed))
     else:
-        number = mix_seed(int(seed) & (1 << 64) - 1)
-    key: Tensor = RandomKey(number)
+        key = _key_of(seed)
     scope = context.body
     iterations = []
     while scope is not None:
@@ -71,6 +68,14 @@ def new_key(seed: int | None) -> Tensor:
     for iteration in reversed(iterations):
         key = fold_in(key, iteration)
     return key
+
+
+def _key_of(seed: int | None) -> RandomKey:
+    if seed is None:
+        with _draw_lock:
+            drawn = np.random.randint(0, 2**63 - 1, dtype=np.int64)
+        return RandomKey(int(drawn))
+    return RandomKey(mix_seed(int(seed) & (1 << 64) - 1))
 
 
 def _word(value: int) -> Tensor:
