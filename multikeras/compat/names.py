@@ -13,7 +13,7 @@ from multikeras.layers.calls import CallRecord
 from multikeras.layers.recurrent.cell import dropout_masks
 from multikeras.layers.recurrent.inputs import taken_apart
 from multikeras.models import Network
-from multikeras.training import loop
+from multikeras.training.sources import bounds_of
 from multikeras.utils.generic_utils import slice_arrays, to_list, unpack_singleton
 
 #: Names of Keras 1 and 2 for what is there under another name.
@@ -61,7 +61,7 @@ def time_distributed_dense(
 
 def make_batches(size: int, batch_size: int) -> list[tuple[int, int]]:
     """First row and the row after the last one of every batch."""
-    return loop.bounds_of(size, batch_size)
+    return bounds_of(size, batch_size)
 
 
 def batch_shuffle(index_array: np.ndarray, batch_size: int) -> np.ndarray:
