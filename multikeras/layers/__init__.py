@@ -50,6 +50,7 @@ from multikeras.layers.merging import (
 )
 from multikeras.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise
 from multikeras.layers.normalization import BatchNormalization
+from multikeras.layers.operations import Operations
 from multikeras.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -160,6 +161,7 @@ _LAYERS: tuple[type[Layer], ...] = (
 _CELLS: tuple[type[Layer], ...] = (ConvLSTM2DCell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells)
 _KNOWN: dict[str, Any] = {layer.__name__: layer for layer in (*_LAYERS, *_CELLS)}
 keras1.accept(_KNOWN)
+Layer.add_weight = keras1.shape_first(Layer.add_weight)  # type: ignore[method-assign]
 _KNOWN.update({old: _KNOWN[present] for old, present in keras1.ALIASES.items()})
 
 
@@ -184,7 +186,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """
     from multikeras import models
 
-    known = {**_KNOWN, "Model": models.Model, "Sequential": models.Sequential}
+    known = {**_KNOWN, "Operations": Operations, "Model": models.Model, "Sequential": models.Sequential}
     return lookup.deserialize(config, known, "layer", custom_objects)
 
 

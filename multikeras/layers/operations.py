@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from multikeras import backend as K
 from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Tensor, Variable
 from multikeras.layers.base import Layer
@@ -50,7 +51,8 @@ class Operations(Layer):
         return list(found)
 
     def call(self, inputs: Any) -> Any:
-        return self.rebuilt(dict(zip(self.boundary, inputs, strict=True)))
+        given = inputs if isinstance(inputs, list) else [inputs]
+        return self.rebuilt(dict(zip(self.boundary, given, strict=True)))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         # The next layer looks through the operations for the mask itself.
@@ -61,7 +63,32 @@ class Operations(Layer):
         return rebuild(self.results, replaced)
 
     def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError(
-            f"Layer {self.name!r} stands for operations of K between layers ({', '.join(self.functions)}), which "
-            "cannot be written to a configuration yet. Put them into a Lambda layer or a layer of your own."
-        )
+        """The graph of the region as data, and what its variables are.
+
+        Raises:
+            NotImplementedError: If the region stores, prints or calls Python.
+        """
+        from multikeras.saving.graph_format import to_data
+
+        where = f"Layer {self.name!r}, which stands for operations of K between layers,"
+        variables = self.weights
+        return {
+            "name": self.name,
+            "graph": to_data(self.boundary, self.results, variables, where),
+            "variables": [
+                {"name": v.name, "shape": list(v.shape), "dtype": v.dtype, "trainable": v.trainable} for v in variables
+            ],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Operations:
+        """A region on placeholders of its own; its variables are 0 until they are set."""
+        from multikeras.saving.graph_format import from_data
+
+        variables = []
+        for entry in config["variables"]:
+            made: Any = K.zeros(tuple(entry["shape"]), dtype=entry["dtype"], name=entry["name"])
+            made.trainable = bool(entry["trainable"])
+            variables.append(made)
+        boundary, results = from_data(config["graph"], None, variables, f"Layer {config['name']!r}")
+        return cls(boundary, results, variables, name=config["name"])

@@ -12,9 +12,13 @@ from multikeras import backend as K
 from multikeras.graph.tensor import Tensor
 from multikeras.layers.base import Layer
 from multikeras.layers.calls import CallRecord, tensors_in
+from multikeras.layers.operations import Operations
 
 if TYPE_CHECKING:
     from multikeras.models.network import Network
+
+#: Key of a tensor among the arguments of a call: name of the layer that makes it, number of the call, of the output.
+_TENSOR = "multikeras_tensor"
 
 
 def of_graph(model: Network) -> dict[str, Any]:
@@ -28,6 +32,7 @@ def of_graph(model: Network) -> dict[str, Any]:
             records.setdefault(id(step.layer), []).append(step.record)
     for step in model._steps:
         if step.record is None:
+            places.update({tensor: [step.layer.name, 0, i] for i, tensor in enumerate(step.outputs)})
             continue
         of_layer = records[id(step.layer)]
         of_layer.sort(key=lambda record: record.serial)
@@ -35,7 +40,10 @@ def of_graph(model: Network) -> dict[str, Any]:
             places[tensor] = [step.layer.name, of_layer.index(step.record), i]
     layers = []
     for layer in model.layers:
-        nodes = [_node(model, layer, record, places) for record in records.get(id(layer), [])]
+        if isinstance(layer, Operations):
+            nodes = [[[*places[t], {}] for t in layer.boundary]]
+        else:
+            nodes = [_node(model, layer, record, places) for record in records.get(id(layer), [])]
         layers.append(
             {
                 "name": layer.name,
@@ -53,12 +61,49 @@ def of_graph(model: Network) -> dict[str, Any]:
 
 
 def _node(model: Network, layer: Layer, record: CallRecord, places: Mapping[Tensor, list[Any]]) -> list[Any]:
-    if tensors_in(record.arguments):
+    unknown = [t for t in tensors_in(record.arguments) if t not in places]
+    if unknown:
         raise NotImplementedError(
-            f"Model {model.name!r}: layer {layer.name!r} was called with tensors among its arguments "
-            f"({', '.join(record.arguments)}), which a configuration cannot hold. Pass them in the list of inputs."
+            f"Model {model.name!r}: layer {layer.name!r} was called with {unknown[0].name!r} among its arguments "
+            f"({', '.join(record.arguments)}), which no layer of the model makes, and which a configuration cannot "
+            "hold. Make it an Input or the output of a layer."
         )
-    return [[*places[t], dict(record.arguments)] for t in record.input_tensors]
+    arguments = _written(record.arguments, places)
+    return [[*places[t], dict(arguments)] for t in record.input_tensors]
+
+
+def _written(value: Any, places: Mapping[Tensor, list[Any]]) -> Any:
+    """Arguments of a call, the tensors among them as the places where they are made."""
+    if isinstance(value, Tensor):
+        return {_TENSOR: list(places[value])}
+    if isinstance(value, Mapping):
+        return {key: _written(entry, places) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_written(entry, places) for entry in value]
+    return value
+
+
+def _places_in(value: Any) -> list[list[Any]]:
+    """The places that arguments written in a configuration name."""
+    if isinstance(value, Mapping):
+        if set(value) == {_TENSOR}:
+            return [list(value[_TENSOR])]
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [place for entry in value for place in _places_in(entry)]
+    return []
+
+
+def _read(value: Any, outputs: Mapping[tuple[str, int], list[Tensor]]) -> Any:
+    """Arguments written in a configuration, with the tensors that stand at these places."""
+    if isinstance(value, Mapping):
+        if set(value) == {_TENSOR}:
+            name, node, i = value[_TENSOR]
+            return outputs[name, node][i]
+        return {key: _read(entry, outputs) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_read(entry, outputs) for entry in value)
+    return value
 
 
 def to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -83,7 +128,7 @@ def to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str, 
         before = sum(map(len, waiting.values()))
         for name in list(waiting):
             nodes = waiting[name]
-            while nodes and all((source[0], source[1]) in outputs for source in nodes[0]):
+            while nodes and all((place[0], place[1]) in outputs for place in _sources(nodes[0])):
                 number = done.get(name, 0)
                 outputs[name, number] = _called(layers[name], nodes.pop(0), outputs)
                 done[name] = number + 1
@@ -98,13 +143,21 @@ def to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str, 
     return cls(inputs=_one(ends[0]), outputs=_one(ends[1]), name=config.get("name"))
 
 
+def _sources(node: list[Any]) -> list[list[Any]]:
+    """The places of all tensors that a call needs."""
+    return [*node, *(place for source in node for place in _places_in(source[3:]))]
+
+
 def _one(tensors: list[Tensor]) -> Any:
     return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _called(layer: Layer, sources: list[Any], outputs: Mapping[tuple[str, int], list[Tensor]]) -> list[Tensor]:
     inputs = [outputs[name, node][i] for name, node, i, *_ in sources]
-    arguments = sources[0][3] if len(sources[0]) > 3 else {}
+    if isinstance(layer, Operations):
+        # They are no layer in the new model either, but what it makes of operations between its layers.
+        return layer.rebuilt(dict(zip(layer.boundary, inputs, strict=True)))
+    arguments = _read(sources[0][3], outputs) if len(sources[0]) > 3 else {}
     made = layer(_one(inputs), **arguments)
     return made if isinstance(made, list) else [made]
 

@@ -214,7 +214,8 @@ def _is_tensor(entry: Any) -> bool:
 def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a built-in class by the names of Keras 2; those that change nothing are left out."""
     cls = _builtin(kind)
-    if cls is None:
+    if cls is None or "from_config" in vars(cls):
+        # A class that reads its configuration itself knows what stands in it.
         return config
     renamed = _RENAMED.get(kind, {})
     known = _accepted(cls)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import Dense, Dropout, Input, Lambda
+from multikeras.layers import LSTM, Dense, Dropout, Input, Lambda, Masking
 from multikeras.models import Model, Sequential, clone_model
 
 
@@ -94,11 +96,32 @@ def test_updates_between_layers_are_rebuilt() -> None:
     assert K.get_value(seen) == 2.0
 
 
-def test_operations_have_no_configuration_yet() -> None:
-    with pytest.raises(
-        NotImplementedError, match=r"operations of K between layers \(.*relu.*\), which cannot be written"
-    ):
-        model_with_operations().get_config()
+def test_operations_have_a_configuration(each_backend: str) -> None:
+    model = model_with_operations()
+    made = Model.from_config(json.loads(json.dumps(model.get_config())))
+    made.set_weights(model.get_weights())
+    x = np.random.RandomState(0).rand(4, 3)
+    np.testing.assert_array_equal(made.predict(x), model.predict(x))
+    assert [w.shape for w in made.weights] == [w.shape for w in model.weights]
+
+
+def test_masks_shapes_and_branches_of_a_configuration() -> None:
+    x = Input((5, 3))
+    h = Masking()(x) * 2.0 + K.cast(K.shape(x)[0], "float32")
+    y = LSTM(2)(h)
+    model = Model(x, K.switch(K.greater(K.sum(y), 0.0), lambda: y * 2.0, lambda: -y))
+    made = Model.from_config(json.loads(json.dumps(model.get_config())))
+    made.set_weights(model.get_weights())
+    data = np.random.RandomState(0).rand(4, 5, 3)
+    data[:, 3:] = 0
+    np.testing.assert_array_equal(made.predict(data), model.predict(data))
+
+
+def test_operations_that_call_python_have_no_configuration() -> None:
+    x = Input((3,))
+    y = K.numpy_function(np.sort, [Dense(3)(x)], (None, 3), "float32")
+    with pytest.raises(NotImplementedError, match="uses 'host_call', which a file cannot hold"):
+        Model(x, y).get_config()
 
 
 def test_operations_in_front_of_a_sequential() -> None:
