@@ -3,6 +3,7 @@
 from multikeras.layers.input_layer import Input
 from multikeras.models.clone import clone_model
 from multikeras.models.configuration import model_from_config, model_from_json
+from multikeras.models.freezing import freeze_weights, unfreeze_weights
 from multikeras.models.model import Model
 from multikeras.models.network import Network, get_source_inputs
 from multikeras.models.sequential import Sequential
@@ -14,9 +15,11 @@ __all__ = [
     "Network",
     "Sequential",
     "clone_model",
+    "freeze_weights",
     "get_source_inputs",
     "load_model",
     "model_from_config",
     "model_from_json",
     "save_model",
+    "unfreeze_weights",
 ]

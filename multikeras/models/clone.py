@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from multikeras import backend as K
 from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Tensor, Variable
-from multikeras.layers import copying
+from multikeras.layers import calls, copying
 from multikeras.layers.base import Layer
-from multikeras.layers.input_layer import Input
+from multikeras.layers.input_layer import Input, InputLayer
 from multikeras.layers.operations import Operations
 from multikeras.models.model import Model
 from multikeras.models.network import call_again
 from multikeras.models.sequential import Sequential, starts_with_input
 
 
-def clone_model(model: Any, input_tensors: Any = None) -> Any:
+def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[[Layer], Any] | None = None) -> Any:
     """A model of the same layers, with new weights.
 
     Args:
         model: A `Sequential`, or a model of inputs and outputs.
         input_tensors: Tensors to begin with; new inputs if None.
+        clone_function: Gives the layer that takes the place of each layer that is no input: another one
+            by its configuration if None. A model inside is given to it as any layer.
 
     Raises:
         ValueError: If the model has a `call` of its own, which cannot be taken apart.
+        TypeError: If `clone_function` gives no layer.
     """
+    copied = _copied if clone_function is None else _checked(clone_function)
     given = None if input_tensors is None else _listed(input_tensors)
     if isinstance(model, Sequential):
-        return _cloned_sequential(model, given)
+        return _cloned_sequential(model, given, copied)
     if not isinstance(model, Model) or not model._is_graph:
         raise ValueError(
             f"clone_model takes a Sequential or a model of inputs and outputs, received {model!r}: the call of a "
@@ -49,9 +53,9 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
             results = rebuild(step.layer.results, {**made, **_new_variables(step.layer, made)})
         else:
             assert step.record is not None
-            copy = copies.setdefault(id(step.layer), None) or _copied(step.layer)  # type: ignore[arg-type]
-            copies[id(step.layer)] = copy
-            results = call_again(copy, step.record, made)
+            if id(step.layer) not in copies:
+                copies[id(step.layer)] = copied(step.layer)
+            results = call_again(copies[id(step.layer)], step.record, made)
         made.update(zip(step.outputs, results, strict=True))
     inputs = given[0] if model._single_input else given
     outputs = [made.get(t, t) for t in model.outputs]
@@ -60,6 +64,21 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
 
 def _listed(tensors: Any) -> list[Tensor]:
     return list(tensors) if isinstance(tensors, Sequence) else [tensors]
+
+
+def _checked(function: Callable[[Layer], Any]) -> Callable[[Layer], Layer]:
+    """The function, whose results are checked."""
+
+    def copied(layer: Layer) -> Layer:
+        made = function(layer)
+        if not isinstance(made, Layer):
+            raise TypeError(
+                f"clone_model: clone_function must return a layer for {layer.name!r} ({type(layer).__name__}), "
+                f"received {made!r}. Return the layer itself to share it."
+            )
+        return made
+
+    return copied
 
 
 def _copied(layer: Layer) -> Layer:
@@ -83,13 +102,16 @@ def _new_variables(layer: Operations, made: dict[Tensor, Tensor]) -> dict[Tensor
     return found
 
 
-def _cloned_sequential(model: Sequential, given: list[Tensor] | None) -> Sequential:
+def _cloned_sequential(model: Sequential, given: list[Tensor] | None, copied: Callable[[Layer], Layer]) -> Sequential:
     copy = Sequential(name=model.name)
-    if given is None and starts_with_input(model):
+    # Other layers than those of the model may not say what the first input is.
+    if given is None and (starts_with_input(model) or (model.inputs and copied is not _copied)):
         begin = model._input_layers[0]
         given = [Input(batch_shape=begin.batch_input_shape, dtype=begin.dtype, name=begin.name)]
     if given is not None:
-        copy._begin(given[0])
+        first = given[0]
+        known = calls.history(first)
+        copy._begin(first if known is not None and isinstance(known[0], InputLayer) else Input(tensor=first))
     for layer in model.layers:
-        copy.add(_copied(layer))
+        copy.add(copied(layer))
     return copy
