@@ -12,6 +12,7 @@ from multikeras import backend as K
 from multikeras.graph.tensor import Tensor
 from multikeras.layers.base import Layer
 from multikeras.layers.calls import CallRecord, tensors_in
+from multikeras.layers.operations import Operations
 
 if TYPE_CHECKING:
     from multikeras.models.network import Network
@@ -31,6 +32,7 @@ def of_graph(model: Network) -> dict[str, Any]:
             records.setdefault(id(step.layer), []).append(step.record)
     for step in model._steps:
         if step.record is None:
+            places.update({tensor: [step.layer.name, 0, i] for i, tensor in enumerate(step.outputs)})
             continue
         of_layer = records[id(step.layer)]
         of_layer.sort(key=lambda record: record.serial)
@@ -38,7 +40,10 @@ def of_graph(model: Network) -> dict[str, Any]:
             places[tensor] = [step.layer.name, of_layer.index(step.record), i]
     layers = []
     for layer in model.layers:
-        nodes = [_node(model, layer, record, places) for record in records.get(id(layer), [])]
+        if isinstance(layer, Operations):
+            nodes = [[[*places[t], {}] for t in layer.boundary]]
+        else:
+            nodes = [_node(model, layer, record, places) for record in records.get(id(layer), [])]
         layers.append(
             {
                 "name": layer.name,
@@ -149,6 +154,9 @@ def _one(tensors: list[Tensor]) -> Any:
 
 def _called(layer: Layer, sources: list[Any], outputs: Mapping[tuple[str, int], list[Tensor]]) -> list[Tensor]:
     inputs = [outputs[name, node][i] for name, node, i, *_ in sources]
+    if isinstance(layer, Operations):
+        # They are no layer in the new model either, but what it makes of operations between its layers.
+        return layer.rebuilt(dict(zip(layer.boundary, inputs, strict=True)))
     arguments = _read(sources[0][3], outputs) if len(sources[0]) > 3 else {}
     made = layer(_one(inputs), **arguments)
     return made if isinstance(made, list) else [made]
