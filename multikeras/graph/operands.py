@@ -7,7 +7,7 @@ model into a float64 one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,61 +17,6 @@ from multikeras import config
 from multikeras.contract import PRIMITIVES, SIZES, check_dtype, is_float, is_integer, promote, weak
 from multikeras.graph import naming
 from multikeras.graph import tensor as tensors
-
-#: NumPy ufuncs that build graph, by NumPy's name: the K function of the same meaning.
-UFUNCS: dict[str, str] = {
-    "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "true_divide": "divide",
-    "power": "pow", "negative": "negative", "absolute": "abs", "fabs": "abs", "sign": "sign", "exp": "exp",
-    "log": "log", "sqrt": "np_sqrt", "square": "square", "sin": "sin", "cos": "cos", "tanh": "tanh",
-    "maximum": "maximum", "minimum": "minimum", "equal": "equal", "not_equal": "not_equal",
-    "greater": "greater", "greater_equal": "greater_equal", "less": "less", "less_equal": "less_equal",
-    "logical_not": "logical_not", "logical_and": "logical_and", "logical_or": "logical_or",
-    "floor_divide": "floor_divide", "remainder": "remainder", "matmul": "matmul", "floor": "floor", "ceil": "ceil",
-    "rint": "round", "expm1": "expm1", "log1p": "log1p", "isnan": "isnan", "isfinite": "isfinite", "tan": "tan",
-}  # fmt: skip
-
-#: NumPy functions that build graph, likewise.
-FUNCTIONS: dict[str, str] = {
-    "sum": "sum", "mean": "mean", "prod": "prod", "max": "max", "min": "min", "amax": "max", "amin": "min",
-    "var": "var", "std": "std", "any": "any", "all": "all", "argmax": "argmax", "argmin": "argmin", "clip": "clip",
-    "dot": "dot", "matmul": "matmul", "reshape": "reshape", "transpose": "permute_dimensions", "squeeze": "squeeze",
-    "expand_dims": "expand_dims", "concatenate": "concatenate", "stack": "stack", "where": "where",
-    "zeros_like": "zeros_like", "ones_like": "ones_like", "round": "round", "repeat": "repeat_elements",
-    "cumsum": "cumsum", "tile": "tile", "flip": "reverse",
-}  # fmt: skip
-
-#: NumPy functions whose keyword differs from K's.
-_KEYWORDS = {"a": None, "arr": None}
-
-_functions: Mapping[str, Callable[..., Any]] = {}
-
-
-def set_functions(functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Gives the K table, through which NumPy's functions build graph; called by K when it is made."""
-    global _functions
-    _functions = functions
-
-
-def call(name: str, *arguments: Any) -> Any:
-    """The K function called for a ufunc."""
-    if name in PRIMITIVES and name not in _functions:
-        return unary(name, *arguments) if len(arguments) == 1 else binary(name, *arguments)
-    return _functions[name](*arguments)
-
-
-def call_function(name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-    """The K function called for a NumPy function."""
-    if name not in _functions:
-        raise TypeError(f"K has no function {name!r} yet; compose it of other K functions.")
-    given = {key: value for key, value in keywords.items() if value is not None}
-    unknown = given.keys() & {"out", "dtype", "where", "initial", "ddof"}
-    if unknown:
-        raise TypeError(f"K.{name}, called through NumPy, does not take {', '.join(sorted(unknown))}.")
-    positional = list(arguments)
-    for key in ("a", "arr", "x"):
-        if key in given:
-            positional.insert(0, given.pop(key))
-    return _functions[name](*positional, **given)
 
 
 def constant(value: Any, dtype: str | None = None, name: str | None = None) -> tensors.Constant:

@@ -6,11 +6,32 @@ it must never turn a tensor into numbers in silence, which would cut the gradien
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from multikeras.graph import operands
+
+#: Ufuncs that are primitives of two operands under the same name.
+BINARY = (
+    "add", "subtract", "multiply", "floor_divide", "remainder", "maximum", "minimum", "equal", "not_equal", "greater",
+    "greater_equal", "less", "less_equal",
+)  # fmt: skip
+
+
+def _binary(name: str) -> Callable[..., Any]:
+    return lambda x, y: operands.binary(name, x, y)
+
+
+#: By NumPy's function: the one of tensors that it means. K adds all that it has.
+NUMPY: dict[Any, Callable[..., Any]] = {
+    **{getattr(np, name): _binary(name) for name in BINARY},
+    np.power: _binary("power"),
+    np.divide: lambda x, y: operands.divide(x, y),
+    np.matmul: lambda x, y: operands.matmul(x, y),
+    np.negative: lambda x: operands.unary("negative", x),
+}
 
 
 class Operators:
@@ -123,28 +144,27 @@ class Operators:
         return operands.index(self, key)  # type: ignore[arg-type]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        name = operands.UFUNCS.get(ufunc.__name__)
-        if method != "__call__" or name is None or any(v is not None for v in keywords.values()):
-            what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            raise TypeError(
-                f"np.{what} cannot be applied to a tensor{_with(keywords)}: a tensor has no value while "
-                f"a graph is built. Use the function of the same meaning in K (multikeras.backend), or "
-                "K.numpy_function to call NumPy in a graph."
-            )
-        return operands.call(name, *inputs)
+        function = NUMPY.get(ufunc) if method == "__call__" else None
+        if function is None or any(v is not None for v in keywords.values()):
+            raise _refusal(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}", keywords)
+        return function(*inputs)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
-        if function.__name__ in ("shape", "ndim"):
+        if function is np.shape or function is np.ndim:
             # What is known without a value, as for an array.
             return getattr(arguments[0], function.__name__)
-        name = operands.FUNCTIONS.get(function.__name__)
-        if name is None:
-            raise TypeError(
-                f"np.{function.__name__} cannot be applied to a tensor: a tensor has no value while a "
-                "graph is built. Use the function of the same meaning in K (multikeras.backend), or "
-                "K.numpy_function to call NumPy in a graph."
-            )
-        return operands.call_function(name, arguments, keywords)
+        made = NUMPY.get(function)
+        if made is None:
+            home = "linalg." if function.__module__ == "numpy.linalg" else ""
+            raise _refusal(home + function.__name__, {})
+        return made(*arguments, **keywords)
+
+
+def _refusal(name: str, keywords: dict[str, Any]) -> TypeError:
+    return TypeError(
+        f"np.{name} cannot be applied to a tensor{_with(keywords)}: a tensor has no value while a graph is built. Use "
+        "the function of the same meaning in K (multikeras.backend), or K.numpy_function to call NumPy in a graph."
+    )
 
 
 def _with(keywords: dict[str, Any]) -> str:
