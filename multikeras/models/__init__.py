@@ -7,7 +7,7 @@ from multikeras.models.freezing import freeze_weights, unfreeze_weights
 from multikeras.models.model import Model
 from multikeras.models.network import Network, get_source_inputs
 from multikeras.models.sequential import Sequential
-from multikeras.saving import load_model, save_model
+from multikeras.saving import export_savedmodel, load_model, load_savedmodel, save_model
 
 __all__ = [
     "Input",
@@ -15,9 +15,11 @@ __all__ = [
     "Network",
     "Sequential",
     "clone_model",
+    "export_savedmodel",
     "freeze_weights",
     "get_source_inputs",
     "load_model",
+    "load_savedmodel",
     "model_from_config",
     "model_from_json",
     "save_model",

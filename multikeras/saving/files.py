@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from multikeras.saving import hdf5_layout, keras3_weights, keras_file, reader, snapshot, weights
+from multikeras.saving import exported, hdf5_layout, keras3_weights, keras_file, reader, snapshot, weights
 from multikeras.saving.atomic import replacing
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
@@ -57,6 +57,8 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, no model file, or holds what is not allowed.
     """
+    if exported.is_export(filepath):
+        return exported.load_savedmodel(filepath)
     if reader.is_zip(filepath):
         found, paths, where = keras_file.read(filepath)
         return restore(found, where, custom_objects, compile, paths)
