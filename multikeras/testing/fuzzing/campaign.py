@@ -117,17 +117,6 @@ class Campaign:
         kind = _kind(_problems(script, backend, compiled))
         return shrink(script, lambda other: _kind(_problems(other, backend, compiled)) == kind, self.shrinking)
 
-    def summary(self) -> str:
-        """What was done, in a few lines."""
-        total = sum(self.compared.values())
-        lines = [
-            f"{self.graphs} graphs, {sum(self.used.values())} operations of {len(self.used)} kinds, "
-            f"{self.compared['compared']} of {total} results compared by value",
-            *[f"  {name}: {count} graphs" for name, count in sorted(self.runs.items())],
-            f"{len(self.failures)} failures",
-        ]
-        return "\n".join(lines)
-
 
 def grower_of(seed: int, options: Options | None = None) -> Grower:
     """The grower of a seed."""

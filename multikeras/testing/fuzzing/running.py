@@ -92,14 +92,23 @@ def _results(script: Script, backend: Backend, compiled: bool, noise: int | None
     outputs = [made[name] for name in script.outputs]
     updates = [made[name] for name in script.updates]
     found = []
+    kept = []
+    before = [np.array(value) for value in values]
     with backend.scope():
         run = _runner(inputs, values, outputs, updates, backend, compiled, script.phase)
         for number in range(runs):
             for name, tensor, array in zip(script.outputs, outputs, run(), strict=True):
-                # A copy, since a later run may write where this one's results lie.
                 value = np.array(backend.to_numpy(array))
                 declared = (tensor.shape, tensor.dtype)
                 found.append(Found(f"{name}, run {number + 1}", value, check_dtype(array.dtype), declared))
+                kept.append(array)
+        # What was given away stays as it was, whatever was computed and stored since.
+        for each, array in zip(found, kept, strict=True):
+            if not np.array_equal(backend.to_numpy(array), each.value, equal_nan=each.value.dtype.kind == "f"):
+                raise RuntimeError(f"{each.what} was written by something later")
+    for leaf, value, copy in zip(fed, values, before, strict=True):
+        if not np.array_equal(value, copy, equal_nan=copy.dtype.kind == "f"):
+            raise RuntimeError(f"what was fed as {leaf.name} was written")
     for name in script.variables:
         variable = made[name]
         value = np.array(storage.read(variable))

@@ -68,7 +68,7 @@ def _builds(script: Script) -> bool:
 
 
 def _results(script: Script) -> Iterator[Script]:
-    """Half of the results, then one less; fewer updates."""
+    """Half of the results, then one less, then what one is made of; fewer updates."""
     outputs, updates = script.outputs, script.updates
     if updates:
         yield replace(script, updates=())
@@ -81,6 +81,11 @@ def _results(script: Script) -> Iterator[Script]:
     for name in outputs:
         if len(outputs) > 1 or updates:
             yield replace(script, outputs=tuple(o for o in outputs if o != name))
+    for name in outputs:
+        for line in script.lines:
+            inner = sorted(used for used in line.uses if used[0] == "v")
+            if name in line.names and inner:
+                yield replace(script, outputs=tuple(dict.fromkeys([*inner, *(o for o in outputs if o != name)])))
 
 
 def _cuts(script: Script) -> Iterator[Script]:
