@@ -7,7 +7,7 @@ unknown name is answered alike everywhere, with a list of the names there are.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,10 +61,20 @@ def find(name: str, known: Mapping[str, Any], kind: str, custom_objects: Mapping
     for table in (custom_objects or {}, _custom, known):
         if name in table:
             return table[name]
-    listed = ", ".join(sorted({*known, *_custom, *(custom_objects or {})}))
+    names = sorted({*known, *_custom, *(custom_objects or {})})
     raise ValueError(
-        f"Unknown {kind} {name!r}. Known: {listed}. One of your own is passed as an object, or in custom_objects."
+        f"Unknown {kind} {name!r}. {_similar(name, names)}Known: {', '.join(names)}. One of your own is passed as an "
+        "object, or in custom_objects."
     )
+
+
+def _similar(name: str, names: Sequence[str]) -> str:
+    """`"Did you mean 'mse'? "`, or nothing if no name is like it."""
+    import difflib
+
+    by_lower = {known.lower(): known for known in names}
+    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f"Did you mean {by_lower[found[0]]!r}? " if found else ""
 
 
 def deserialize(

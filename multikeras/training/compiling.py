@@ -10,7 +10,7 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras import optimizers
-from multikeras.graph import Constant, Tensor, ValueTensor
+from multikeras.graph import Constant, Placeholder, Tensor, ValueTensor
 from multikeras.graph.context import Eager, eagerly
 from multikeras.layers import calls
 from multikeras.programs import Function
@@ -224,12 +224,18 @@ class Compiling:
                 )
             return fixed
         if batch_size is None:
-            # Beside an input that computes its own batches, everything fed is one batch.
-            whole = steps is not None and len(self.feed_inputs) < len(self.inputs)  # type: ignore[attr-defined]
-            return max(1, size) if whole else 32
+            # Beside a tensor with batches of its own, everything fed is one batch.
+            return max(1, size) if steps is not None and self._has_rows() else 32
         if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
             raise ValueError(f"`batch_size` is a whole number from 1, received {batch_size!r}.")
         return int(batch_size)
+
+    def _has_rows(self) -> bool:
+        """Whether a tensor has rows of its own, in an order that what is fed has to keep."""
+        if len(self.feed_inputs) < len(self.inputs):  # type: ignore[attr-defined]
+            return True
+        outputs = [] if self._compiled is None or not self._compiled.built else self._compiled.trained_outputs
+        return any(not output.is_fed and not _needs_placeholder(output.target) for output in outputs)
 
     def _fixed_size(self) -> str:
         """The beginning of a message about a batch of another size."""
@@ -274,7 +280,8 @@ class Compiling:
             return TensorSource(lambda: read(*evaluate()), steps)
         if not given.size and steps is None:
             raise ValueError(f"The model is fed nothing: say with `{what}` how many batches there are.")
-        return ArraySource(given, self._batch_size(batch_size, given.size, steps), shuffle, steps, what)
+        size = self._batch_size(batch_size, given.size, steps)
+        return ArraySource(given, size, shuffle and not self._has_rows(), steps, what)
 
     def _stream(
         self, given: Any, read: Callable[..., Data], judged: bool, steps: Any, what: str, shuffle: Any, workers: Workers
@@ -377,6 +384,21 @@ def _tensors_of(value: Any) -> list[Tensor]:
     """The tensors in what stands for inputs, targets or weights; nested lists of numbers are not searched."""
     listed = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else [value]
     return [entry for entry in listed if isinstance(entry, Tensor)]
+
+
+def _needs_placeholder(tensor: Tensor) -> bool:
+    """Whether there is a placeholder beneath a tensor."""
+    seen = {tensor}
+    stack = [tensor]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Placeholder):
+            return True
+        for x in node.inputs:
+            if x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return False
 
 
 def evaluated_later(data: Sequence[Any]) -> Evaluator | None:

@@ -32,6 +32,13 @@ class Data:
         """The values of a range of samples."""
         return [column.range(start, stop) for column in self.columns]
 
+    def arrays(self) -> list[np.ndarray] | None:
+        """All columns as arrays, ones in place of weights that nobody gave; None where files would have to be read."""
+        if any(type(column) not in (Table, NoTable) for column in self.columns):
+            return None
+        ones = np.ones(self.size, "float32")
+        return [ones if isinstance(column, NoTable) else column.array for column in self.columns]
+
     def part(self, start: int, stop: int) -> Data:
         """Some of the samples."""
         return Data([column.part(start, stop) for column in self.columns], stop - start)
@@ -52,10 +59,10 @@ def columns(values: Any, places: Sequence[Place], what: str) -> list[Table]:
         if values is None or (isinstance(values, (list, tuple, Mapping)) and not len(values)):
             return []
         if what == "input":
-            raise ValueError("The model takes no inputs, and received some.")
+            raise ValueError("The model takes no inputs, and received some: it computes its inputs itself. Pass None.")
         raise ValueError(
-            "Targets were given, and no output of the model has a loss: it is trained by what add_loss adds alone. "
-            "Pass y=None, or compile with a loss."
+            "Targets were given, and the model takes none: its losses are those of add_loss, or of `target_tensors`. "
+            "Pass y=None, or compile with a loss and without target_tensors."
         )
     if values is None:
         names = ", ".join(repr(place.name) for place in places)
@@ -101,7 +108,7 @@ def _checked(value: Any, place: Place, what: str) -> Table:
     given = made = table(value, f"{what} {place.name!r}")
     expected = place.shape if place.shape is not None else place.output_shape
     short = expected is not None and len(made.shape) == len(expected) - 1
-    if expected is not None and short and (expected[-1] in (1, None) or len(made.shape) == 1):
+    if expected is not None and short and (expected[-1] == 1 or len(made.shape) == 1):
         made = made.with_axis()
     if place.shape is not None and not _fits(made.shape, place.shape):
         raise ValueError(_mismatch(made.shape, given.shape, place, what))
@@ -130,8 +137,23 @@ def _mismatch(shape: Shape, given: Shape, place: Place, what: str) -> str:
     loss = f" with the loss `{place.loss}`" if place.loss else ""
     return (
         f"The {what} of {place.name!r} is expected to have shape {_text(expected)}{loss}, received an array of shape "
-        f"{tuple(given)}."
+        f"{tuple(given)}.{_hint(shape, given, place, what)}"
     )
+
+
+def _hint(shape: Shape, given: Shape, place: Place, what: str) -> str:
+    """What to do about data of another shape, where that can be guessed."""
+    expected = place.shape
+    assert expected is not None
+    classes = None if place.output_shape is None else place.output_shape[-1]
+    if what == "target" and place.loss == "sparse_categorical_crossentropy" and shape[-1] == classes:
+        return " That loss takes class numbers; rows of 0 and 1 belong to `categorical_crossentropy`."
+    if len(given) == len(expected) - 1:
+        for axis in range(1, len(expected)):
+            if expected[axis] == 1 and _fits((*given[:axis], 1, *given[axis:]), expected):
+                index = ", ".join([":"] * axis + ["None"]) if axis < len(given) else "..., None"
+                return f" An axis of length 1 is missing: array[{index}] has it."
+    return ""
 
 
 def _text(shape: Shape) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from multikeras.callbacks import CallbackList, History, ProgbarLogger
 from multikeras.training import loop
 from multikeras.training.compiled import Compiled
-from multikeras.training.sources import Source
+from multikeras.training.sources import ArraySource, Source
 from multikeras.utils.progress import Progbar
 
 
@@ -44,6 +44,10 @@ class Run:
         shown = [ProgbarLogger("steps" if source.samples is None else "samples")] if verbose else []
         self.callbacks = CallbackList([*shown, *given, self.history])
         self.callbacks.set_model(model)
+        if isinstance(validation, ArraySource):
+            # Callbacks written for Keras 2 predict on it.
+            for callback in self.callbacks:
+                callback.validation_data = validation.data.arrays()
         names = compiled.names
         self.callbacks.set_params(
             {

@@ -1,7 +1,7 @@
 """Utilities: seeds, labels, objects by name, data sets read in batches."""
 
-from multikeras.utils import data_utils, generic_utils, np_utils
-from multikeras.utils.data_utils import Sequence
+from multikeras.utils import data_utils, generic_utils, io_utils, np_utils
+from multikeras.utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, Sequence, SequenceEnqueuer
 from multikeras.utils.downloads import get_file
 from multikeras.utils.generic_utils import (
     CustomObjectScope,
@@ -11,19 +11,25 @@ from multikeras.utils.generic_utils import (
     get_custom_objects,
     serialize_keras_object,
 )
+from multikeras.utils.io_utils import HDF5Matrix
 from multikeras.utils.np_utils import normalize, to_categorical
 from multikeras.utils.random_seed import set_random_seed
 
 __all__ = [
     "CustomObjectScope",
+    "GeneratorEnqueuer",
+    "HDF5Matrix",
+    "OrderedEnqueuer",
     "Progbar",
     "Sequence",
+    "SequenceEnqueuer",
     "custom_object_scope",
     "data_utils",
     "deserialize_keras_object",
     "generic_utils",
     "get_custom_objects",
     "get_file",
+    "io_utils",
     "normalize",
     "np_utils",
     "serialize_keras_object",
