@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,13 +24,14 @@ from multikeras.layers.input_spec import InputSpec, check_inputs
 from multikeras.layers.naming import snake_case, unique_name
 from multikeras.layers.nodes import Nodes
 from multikeras.layers.weights import Weighted
+from multikeras.saving.copies import Copied
 
 _ARGUMENTS = frozenset(
     {"batch_input_shape", "batch_size", "dtype", "input_dim", "input_shape", "name", "trainable", "weights"}
 )
 
 
-class Layer(Weighted, Effects, Nodes):
+class Layer(Weighted, Effects, Nodes, Copied):
     """Base class of all layers.
 
     A layer of one's own defines `build(input_shape)`, which makes weights by `add_weight`, and
@@ -75,7 +77,10 @@ class Layer(Weighted, Effects, Nodes):
         self._inbound_nodes: list[CallRecord] = []
         self.built = False
         self.trainable = kwargs.get("trainable", True)
-        self.name = kwargs.get("name") or unique_name(snake_case(type(self).__name__))
+        name = kwargs.get("name")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: name is a string, received {name!r}.")
+        self.name = name or unique_name(snake_case(type(self).__name__))
         self.dtype = check_dtype(kwargs.get("dtype") or K.floatx())
         self._initial_weights = kwargs.get("weights")
         shape = _first_shape(kwargs)
@@ -127,8 +132,9 @@ class Layer(Weighted, Effects, Nodes):
             return mask
         if any(m is not None for m in (mask if isinstance(mask, list) else [mask])):
             raise TypeError(
-                f"Layer {self.name!r} does not support masking, and its input has a mask: {mask!r}. Give the layer "
-                "supports_masking = True or a compute_mask, or leave the mask out before it."
+                f"Layer {self.name!r} does not support masking, and its input has a mask: {mask!r}. To go on without "
+                "it put Lambda(lambda x: x) before the layer; a layer of one's own supports masks by supports_masking = "
+                "True, or by compute_mask."
             )
         return None
 
@@ -181,7 +187,7 @@ class Layer(Weighted, Effects, Nodes):
             record.training = outer.training
         given: Any = tensors[0] if single else tensors
         with calls.opened(self, record), building(self.name), named_errors():
-            result = self.call(given, **self._passed(record))
+            result = self._called(given, self._passed(record))
             values, single_output = self._as_values(result)
             if self.activity_regularizer is not None:
                 record.losses.extend(LossTerm(self.activity_regularizer(v), regularizer=True) for v in values)
@@ -205,12 +211,32 @@ class Layer(Weighted, Effects, Nodes):
         try:
             with outside_bodies(), calls.apart():
                 self.build(shapes[0] if single else shapes)
+        except TypeError as error:
+            if not inspect.signature(self.build).parameters:
+                raise TypeError(
+                    f"Layer {self.name!r} ({type(self).__name__}): build takes the shape of the input, build(self, "
+                    f"input_shape); {error}."
+                ) from error
+            raise
         finally:
             context.layer = before
         self.built = True
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
+
+    def _called(self, given: Any, arguments: dict[str, Any]) -> Any:
+        """What `call` returns."""
+        try:
+            return self.call(given, **arguments)
+        except AttributeError as error:
+            if error.obj is not self or error.name is None or hasattr(type(self), error.name):
+                raise
+            raise AttributeError(
+                f"Layer {self.name!r} ({type(self).__name__}) has no attribute {error.name!r}, which its call uses. "
+                "Make weights by self.add_weight in build(self, input_shape), and all else in __init__, after "
+                "super().__init__()."
+            ) from error
 
     def _input_specs(self, count: int) -> Any:
         """The demands on this number of inputs."""
@@ -347,7 +373,9 @@ def _first_shape(kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
         shape = (kwargs["input_dim"],)
     if shape is None:
         return None
-    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else shape
+    if isinstance(shape, str) or not _is_shape(shape):
+        raise ValueError(f"input_shape is a tuple of lengths, None for unknown ones, received {shape!r}.")
     return (kwargs.get("batch_size"), *shape)
 
 
