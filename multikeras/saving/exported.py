@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,8 +57,10 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
     }
     text = json.dumps(content)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
     draft.mkdir()
+    import shutil
+
     try:
         (draft / _GRAPH).write_text(text, encoding="utf-8")
         with _h5py().File(draft / _WEIGHTS, "w") as file:
@@ -77,7 +77,9 @@ def _replace(draft: Path, target: Path) -> None:
     if not target.exists():
         os.rename(draft, target)
         return
-    before = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+    import shutil
+
+    before = target.with_name(f".{target.name}.{os.urandom(4).hex()}.old")
     os.rename(target, before)
     os.rename(draft, target)
     shutil.rmtree(before)

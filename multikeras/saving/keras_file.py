@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +31,8 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
         model: The model.
         include_optimizer: Whether the training configuration and the optimizer's state are written.
     """
+    import zipfile
+
     from multikeras import __version__
 
     taken = snapshot.take(model, include_optimizer)

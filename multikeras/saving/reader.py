@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import math
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.limits import LIMITS, Limits
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
 
 
 class UnsafeFileError(ValueError):
@@ -324,6 +325,9 @@ def members(source: Any, wanted: Mapping[str, bool], limits: Limits = LIMITS) ->
         CorruptFileError: If it is no archive, one is missing, or damaged.
         UnsafeFileError: If one is larger than its stored bytes allow, or the archive holds a name twice.
     """
+    import zipfile
+    import zlib
+
     where = os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the archive"))
     found: dict[str, bytes] = {}
     try:
@@ -344,7 +348,7 @@ def members(source: Any, wanted: Mapping[str, bool], limits: Limits = LIMITS) ->
     return found
 
 
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str, limits: Limits) -> bytes:
+def _unpacked(archive: ZipFile, entry: ZipInfo, where: str, limits: Limits) -> bytes:
     if entry.file_size > min(limits.total_bytes, entry.compress_size * limits.expansion):
         raise UnsafeFileError(
             f"{where}: the member {entry.filename!r} declares {entry.file_size:,} bytes, and "
