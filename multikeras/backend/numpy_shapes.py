@@ -10,6 +10,7 @@ import numpy as np
 from multikeras.backend import common, elementwise, reductions, shapes, sorting
 from multikeras.backend.numpy_protocol import axes_of, meaning, part, refuse, typed
 from multikeras.graph import operands
+from multikeras.graph.indexing import places
 from multikeras.graph.ops import shapes as moves
 from multikeras.graph.ops.rules import where as select
 from multikeras.graph.tensor import Tensor
@@ -235,7 +236,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
     refuse("np.take", out=(out, None), mode=(mode, "raise"))
     source = shapes.flatten(a) if axis is None else common.tensor(a)
     place = 0 if axis is None else common.one_axis(source, axis, "take")
-    return moves.gather(source, operands._index_tensor(indices), axis=place)
+    return moves.gather(source, places(indices), axis=place)
 
 
 @meaning(np.take_along_axis)

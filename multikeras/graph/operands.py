@@ -7,6 +7,7 @@ model into a float64 one.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -266,39 +267,32 @@ def length(value: Any) -> int:
 
 
 def index(x: tensors.Tensor, key: Any) -> tensors.Tensor:
-    """`x[key]` with integers, slices, None, an ellipsis, and one integer tensor or array."""
+    """`x[key]` as NumPy has it, but for boolean masks: integers, slices, None, an ellipsis, integer arrays."""
     keys = _expand_ellipsis(x, key if isinstance(key, tuple) else (key,))
+    if not all(entry is None or isinstance(entry, slice) or is_place(entry) for entry in keys):
+        from multikeras.graph import indexing
+
+        return indexing.picked(x, _expand_ellipsis(x, key if isinstance(key, tuple) else (key,), gaps=True))
     starts: list[Any] = []
     stops: list[Any] = []
     steps: list[int] = []
     flipped: list[int] = []
     dropped: list[int] = []
-    picked: tuple[int, tensors.Tensor] | None = None
     added: list[int] = []
     axis = 0
     for entry in keys:
         if entry is None:
             added.append(axis)
             continue
-        start, stop, step = None, None, 1
         if isinstance(entry, slice):
-            start, stop, step = entry.start, entry.stop, 1 if entry.step is None else int(entry.step)
-            if step == 0:
-                raise ValueError("A slice step cannot be zero.")
+            start, stop, step = _bound(entry.start), _bound(entry.stop), 1 if entry.step is None else _step(entry.step)
             if step < 0:
                 flipped.append(axis)
                 start, stop, step = _mirror(start), _mirror(stop), -step
-        elif isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
-            _check_index(x, axis, int(entry))
-            start, stop = int(entry), None if entry == -1 else int(entry) + 1
-            dropped.append(axis)
         else:
-            if picked is not None:
-                raise TypeError(
-                    "A tensor can be indexed by one integer tensor or array at a time; received several. "
-                    "Use K.gather one axis after the other."
-                )
-            picked = (axis, _index_tensor(entry))
+            _check_index(x, axis, int(entry))
+            start, stop, step = int(entry), None if entry == -1 else int(entry) + 1, 1
+            dropped.append(axis)
         starts.append(start)
         stops.append(stop)
         steps.append(step)
@@ -308,17 +302,36 @@ def index(x: tensors.Tensor, key: Any) -> tensors.Tensor:
         result = PRIMITIVES["flip"](result, axis=tuple(flipped))
     if any(s is not None for s in starts) or any(s is not None for s in stops) or any(s != 1 for s in steps):
         result = _slice(result, starts, stops, steps)
-    if picked is not None:
-        result = PRIMITIVES["gather"](result, picked[1], axis=picked[0])
-        extra = picked[1].ndim - 1
-        dropped = [a if a < picked[0] else a + extra for a in dropped]
-        added = [a if a <= picked[0] else a + extra for a in added]
     if dropped:
         result = PRIMITIVES["squeeze"](result, axis=tuple(dropped))
         added = [a - sum(d < a for d in dropped) for a in added]
     if added:
         result = PRIMITIVES["expand_dims"](result, axis=tuple(a + i for i, a in enumerate(added)))
     return PRIMITIVES["identity"](result) if result is x else result
+
+
+def is_place(entry: Any) -> bool:
+    """Whether an index is a single number."""
+    return isinstance(entry, (int, np.integer)) and not isinstance(entry, bool)
+
+
+def _bound(bound: Any) -> Any:
+    """A bound of a slice: None, an int, or an integer scalar of the graph."""
+    if bound is None or type(bound) is int or isinstance(bound, tensors.Tensor):
+        return bound
+    try:
+        return operator.index(bound)
+    except TypeError:
+        raise TypeError(naming.located(f"the bounds of a slice are ints or None, received {_short(bound)}.")) from None
+
+
+def _step(step: Any) -> int:
+    number = _bound(step)
+    if isinstance(number, tensors.Tensor):
+        raise TypeError(naming.located("the step of a slice is an int, received a tensor."))
+    if number == 0:
+        raise ValueError(naming.located("the step of a slice cannot be 0."))
+    return int(number)
 
 
 def _slice(x: tensors.Tensor, starts: list[Any], stops: list[Any], steps: list[int]) -> tensors.Tensor:
@@ -343,7 +356,7 @@ def _mirror(bound: Any) -> Any:
         return None
     if isinstance(bound, tensors.Tensor):
         raise TypeError("A slice with a negative step needs numbers as bounds, received a tensor.")
-    return -int(bound) - 1
+    return -bound - 1
 
 
 def _check_index(x: tensors.Tensor, axis: int, entry: int) -> None:
@@ -352,19 +365,8 @@ def _check_index(x: tensors.Tensor, axis: int, entry: int) -> None:
         raise IndexError(f"Index {entry} is outside axis {axis} of {x!r}, whose length is {length}.")
 
 
-def _index_tensor(entry: Any) -> tensors.Tensor:
-    tensor = convert(entry)
-    if tensor.dtype == "bool":
-        raise TypeError(
-            "Indexing by a boolean mask gives a shape that depends on values, which a graph cannot have. "
-            "Use K.switch, or multiply by the mask."
-        )
-    if is_float(tensor.dtype):
-        raise TypeError(f"A tensor is indexed by integers, received {tensor!r}.")
-    return tensor if tensor.dtype in ("int32", "int64") else cast(tensor, "int64")
-
-
-def _expand_ellipsis(x: tensors.Tensor, keys: tuple[Any, ...]) -> list[Any]:
+def _expand_ellipsis(x: tensors.Tensor, keys: tuple[Any, ...], gaps: bool = False) -> list[Any]:
+    """One entry for each axis; with `gaps` an ellipsis that stands for no axis is left where it is."""
     used = sum(1 for entry in keys if entry is not None and entry is not Ellipsis)
     if used > x.ndim:
         raise IndexError(f"{used} indices for {x!r}, which has {x.ndim} axes.")
@@ -374,4 +376,6 @@ def _expand_ellipsis(x: tensors.Tensor, keys: tuple[Any, ...]) -> list[Any]:
         raise IndexError("An index can hold one ellipsis (...).")
     if not positions:
         return [*keys, *fill]
+    if not fill and gaps:
+        return list(keys)
     return [*keys[: positions[0]], *fill, *keys[positions[0] + 1 :]]

@@ -293,10 +293,10 @@ def test_index_as_numpy(key: Any, known: bool) -> None:
         assert out.shape == expected.shape
 
 
-def test_array_index_keeps_its_place() -> None:
-    # NumPy moves it to the front where a slice stands between it and an integer.
+def test_array_index_moves_to_the_front_as_in_numpy() -> None:
+    # It does so where a slice stands between it and an integer.
     value = np.arange(24.0).reshape(2, 3, 4)
     x = p(2, 3, 4)
     picked = x[0, :, np.array([3, 1])]
-    assert picked.shape == (3, 2)
-    np.testing.assert_array_equal(run(picked, {x: value}, backend="numpy"), value[0][:, [3, 1]])
+    assert picked.shape == (2, 3)
+    np.testing.assert_array_equal(run(picked, {x: value}, backend="numpy"), value[0, :, [3, 1]])
