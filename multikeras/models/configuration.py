@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from multikeras import backend as K
 from multikeras.graph.tensor import Tensor
 from multikeras.layers.base import Layer
 from multikeras.layers.calls import CallRecord, tensors_in
@@ -160,38 +156,6 @@ def _called(layer: Layer, sources: list[Any], outputs: Mapping[tuple[str, int], 
     arguments = _read(sources[0][3], outputs) if len(sources[0]) > 3 else {}
     made = layer(_one(inputs), **arguments)
     return made if isinstance(made, list) else [made]
-
-
-def to_json(model: Network, **kwargs: Any) -> str:
-    """The architecture of a model as JSON."""
-    from multikeras import __version__
-
-    content = {
-        "class_name": type(model).__name__,
-        "config": model.get_config(),
-        "keras_version": "2.3.1",
-        "multikeras_version": __version__,
-        "backend": K.backend(),
-    }
-    return json.dumps(content, default=_plain, **kwargs)
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if callable(value):
-        return getattr(value, "__name__", type(value).__name__)
-    raise TypeError(f"A configuration holds {value!r}, which JSON cannot: give its layer a get_config without it.")
-
-
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model of a JSON architecture, with new weights."""
-    from multikeras.layers import deserialize
-
-    return deserialize(json.loads(json_string), custom_objects)
 
 
 def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:

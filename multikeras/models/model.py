@@ -113,12 +113,6 @@ class Model(Network, Trainer, Saved):
             return cls(**config)
         return configuration.to_graph(cls, config, custom_objects)
 
-    def to_json(self, **kwargs: Any) -> str:
-        """The architecture as JSON, for `model_from_json`; keywords go to `json.dumps`."""
-        from multikeras.models import configuration
-
-        return configuration.to_json(self, **kwargs)
-
     # -- looking --------------------------------------------------------------------------------
 
     def summary(

@@ -91,6 +91,18 @@ def load_weights(
         weights.set_by_position(model, found, where)
 
 
+def serialize_model(model: Any) -> bytes:
+    """A model as bytes, state of the optimizer included: those of the HDF5 file that `save_model` writes."""
+    memory = io.BytesIO()
+    save_model(model, memory)
+    return memory.getvalue()
+
+
+def unserialize_model(content: bytes, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+    """The model of the bytes that `serialize_model` gave; arguments as of `load_model`."""
+    return load_model(io.BytesIO(content), custom_objects, compile)
+
+
 def restore(
     found: Snapshot,
     where: str,

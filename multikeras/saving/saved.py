@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Saved:
-    """Gives a model `save`, `save_weights` and `load_weights`."""
+    """Gives a model `save`, `save_weights`, `load_weights`, `to_json` and `to_yaml`."""
 
     def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
         """Writes the model to one file, for `models.load_model`.
@@ -49,3 +49,15 @@ class Saved:
         from multikeras.saving import load_weights
 
         load_weights(self, filepath, by_name, skip_mismatch, reshape)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON, for `models.model_from_json`; keywords go to `json.dumps`."""
+        from multikeras.saving import to_json
+
+        return to_json(self, **kwargs)
+
+    def to_yaml(self, **kwargs: Any) -> str:
+        """The architecture as YAML, for `models.model_from_yaml`; keywords go to `yaml.safe_dump`."""
+        from multikeras.saving import to_yaml
+
+        return to_yaml(self, **kwargs)

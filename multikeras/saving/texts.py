@@ -1,0 +1,90 @@
+"""Architectures as texts: JSON and YAML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from multikeras import backend as K
+from multikeras.saving import reader
+from multikeras.saving.libraries import yaml as _yaml
+from multikeras.saving.limits import LIMITS
+from multikeras.saving.snapshot import KERAS_VERSION, architecture_of
+
+
+def _content(model: Any) -> dict[str, Any]:
+    from multikeras import __version__
+
+    made = architecture_of(model)
+    return {**made, "keras_version": KERAS_VERSION, "multikeras_version": __version__, "backend": K.backend()}
+
+
+def to_json(model: Any, **kwargs: Any) -> str:
+    """The architecture of a model as JSON; keywords go to `json.dumps`."""
+    return json.dumps(_content(model), **kwargs)
+
+
+def to_yaml(model: Any, **kwargs: Any) -> str:
+    """The architecture of a model as YAML; keywords go to `yaml.safe_dump`.
+
+    Raises:
+        ImportError: If PyYAML is not installed.
+    """
+    text: str = _yaml().safe_dump(_content(model), **kwargs)
+    return text
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model of a JSON architecture, with new weights.
+
+    Args:
+        json_string: What `to_json` gave.
+        custom_objects: Classes and functions of one's own, by name.
+
+    Raises:
+        ValueError: If it is no architecture.
+    """
+    return _model(reader.parsed(json_string, "The JSON of a model"), custom_objects)
+
+
+def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model of a YAML architecture, with new weights; tags that make Python objects are refused.
+
+    Args:
+        yaml_string: What `to_yaml` gave.
+        custom_objects: Classes and functions of one's own, by name.
+
+    Raises:
+        ImportError: If PyYAML is not installed.
+        ValueError: If it is no architecture.
+    """
+    yaml = _yaml()
+    if len(yaml_string) > LIMITS.text_bytes:
+        raise reader.UnsafeFileError(f"The YAML of a model is {len(yaml_string):,} characters long.")
+    if _aliases(yaml, yaml_string):
+        # A few lines of aliases of aliases stand for more than any memory holds.
+        raise reader.UnsafeFileError("The YAML of a model holds aliases, which are not followed.")
+    try:
+        content = yaml.safe_load(yaml_string)
+    except yaml.constructor.ConstructorError as error:
+        raise reader.UnsafeFileError(f"The YAML of a model asks for a Python object: {error.problem}.") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise reader.CorruptFileError(f"The YAML of a model cannot be read: {error}") from error
+    return _model(content, custom_objects)
+
+
+def _aliases(yaml: Any, text: str) -> bool:
+    try:
+        return any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+    except yaml.YAMLError as error:
+        raise reader.CorruptFileError(f"The YAML of a model cannot be read: {error}") from error
+
+
+def _model(content: Any, custom_objects: Mapping[str, Any] | None) -> Any:
+    from multikeras.layers import deserialize
+    from multikeras.saving import keras3_config
+
+    if keras3_config.is_keras3(content):
+        content = keras3_config.from_keras3(content)
+    return deserialize(content, custom_objects)

@@ -1,0 +1,102 @@
+"""Architectures as JSON and YAML, and models as bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from multikeras import backend as K
+from multikeras.layers import LSTM, Concatenate, Dense, Embedding, Input, Lambda
+from multikeras.models import (
+    Model,
+    Sequential,
+    model_from_json,
+    model_from_yaml,
+    serialize_model,
+    unserialize_model,
+)
+from multikeras.saving import CorruptFileError, UnsafeFileError
+
+X = np.random.RandomState(1).rand(6, 4)
+
+
+def nested() -> Model:
+    a, b = Input((4,), name="a"), Input((4,), name="b")
+    inner = Sequential([Dense(3, activation="relu", kernel_regularizer="l2", input_shape=(4,))], name="inner")
+    return Model([a, b], Dense(8, name="end")(K.tanh(Concatenate()([inner(a), inner(b)]))))
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_an_architecture_can_be_read_edited_and_built(form: str) -> None:
+    if form == "yaml":
+        pytest.importorskip("yaml")
+    model = nested()
+    text = getattr(model, f"to_{form}")(**({"indent": 2} if form == "json" else {}))
+    build = {"json": model_from_json, "yaml": model_from_yaml}[form]
+    made = build(text)
+    made.set_weights(model.get_weights())
+    np.testing.assert_array_equal(made.predict([X, X]), model.predict([X, X]))
+    edited = '"units": 8' if form == "json" else "units: 8"
+    assert edited in text
+    assert build(text.replace(edited, edited.replace("8", "5"))).output_shape == (None, 5)
+
+
+def test_a_text_says_which_keras_it_is_for() -> None:
+    content = json.loads(nested().to_json())
+    assert content["class_name"] == "Model" and content["keras_version"].startswith("2.")
+
+
+REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    "python object": ("!!python/object/apply:os.system ['true']", UnsafeFileError, "asks for a Python object"),
+    "python name": ("class_name: !!python/name:os.system x", UnsafeFileError, "asks for a Python object"),
+    "aliases": ("a: &a [x, x]\nb: [*a, *a]", UnsafeFileError, "aliases"),
+    "no yaml": ("a: [", CorruptFileError, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_yaml_never_makes_python_objects(name: str) -> None:
+    pytest.importorskip("yaml")
+    text, kind, words = REFUSED[name]
+    with pytest.raises(kind, match=words):
+        model_from_yaml(text)
+
+
+def test_json_that_is_none_or_too_deep() -> None:
+    with pytest.raises(CorruptFileError, match="is no JSON"):
+        model_from_json("{")
+    with pytest.raises(UnsafeFileError, match="nested too deep"):
+        model_from_json("[" * 100_000)
+    with pytest.raises(ValueError, match="Unknown layer 'Nothing'"):
+        model_from_json('{"class_name": "Nothing", "config": {}}')
+
+
+def test_functions_are_found_by_name_alone() -> None:
+    def plus(x: Any) -> Any:
+        return x + 1
+
+    text = Sequential([Lambda(plus, input_shape=(2,))]).to_json()
+    # As another process would meet it.
+    content = json.loads(text)
+    content["config"]["layers"][0]["config"]["digest"] = None
+    with pytest.raises(ValueError, match="custom_objects=.'plus': function."):
+        model_from_json(json.dumps(content))
+    made = model_from_json(json.dumps(content), custom_objects={"plus": plus})
+    np.testing.assert_array_equal(made.predict(np.zeros((1, 2))), [[1, 1]])
+
+
+def test_bytes_hold_the_compiled_model() -> None:
+    model = Sequential([Embedding(5, 3, input_length=4), LSTM(2)])
+    model.compile("adam", "mse")
+    x = np.array([[1, 2, 3, 4]])
+    model.train_on_batch(x, np.zeros((1, 2)))
+    content = serialize_model(model)
+    assert isinstance(content, bytes)
+    made = unserialize_model(content)
+    np.testing.assert_array_equal(made.predict(x), model.predict(x))
+    for m in (model, made):
+        m.train_on_batch(x, np.ones((1, 2)))
+    np.testing.assert_array_equal(made.predict(x), model.predict(x))
