@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras import activations, regularizers
+from multikeras.layers import arguments
 from multikeras.layers.base import Layer
 
 
@@ -16,10 +17,12 @@ class Activation(Layer):
         **kwargs: What every layer takes.
     """
 
+    activation: Any
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.activation = activations.get(activation)
+        arguments.look_up(self, activation=activation)
 
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
@@ -43,9 +46,9 @@ class ActivityRegularization(Layer):
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.l1 = l1
-        self.l2 = l2
-        self.activity_regularizer = regularizers.L1L2(l1=l1, l2=l2)
+        self.l1 = arguments.number("ActivityRegularization", "l1", l1, 0.0)
+        self.l2 = arguments.number("ActivityRegularization", "l2", l2, 0.0)
+        self.activity_regularizer = regularizers.L1L2(l1=self.l1, l2=self.l2)
 
     def call(self, inputs: Any) -> Any:
         return inputs

@@ -21,11 +21,6 @@ class _Elementwise(Layer):
         return input_shape
 
 
-def _number(value: Any) -> float:
-    """A number given as such, or as an array of one entry, as old programs do."""
-    return float(value)
-
-
 class LeakyReLU(_Elementwise):
     """`x` above 0, `alpha * x` below.
 
@@ -38,7 +33,7 @@ class LeakyReLU(_Elementwise):
 
     def __init__(self, alpha: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = _number(alpha)
+        self.alpha = arguments.number("LeakyReLU", "alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
         return K.relu(inputs, alpha=self.alpha)
@@ -126,7 +121,7 @@ class ELU(_Elementwise):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = _number(alpha)
+        self.alpha = arguments.number("ELU", "alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
         return K.elu(inputs, self.alpha)
@@ -147,7 +142,7 @@ class ThresholdedReLU(_Elementwise):
 
     def __init__(self, theta: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.theta = _number(theta)
+        self.theta = arguments.number("ThresholdedReLU", "theta", theta)
 
     def call(self, inputs: Any) -> Any:
         return K.where(K.greater(inputs, self.theta), inputs, K.zeros_like(inputs))
@@ -189,13 +184,9 @@ class ReLU(_Elementwise):
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if max_value is not None and max_value < 0:
-            raise ValueError(f"ReLU: max_value is None or a number from 0 on, received {max_value!r}.")
-        if negative_slope is None or negative_slope < 0:
-            raise ValueError(f"ReLU: negative_slope is a number from 0 on, received {negative_slope!r}.")
-        self.max_value = None if max_value is None else _number(max_value)
-        self.negative_slope = _number(negative_slope)
-        self.threshold = 0.0 if threshold is None else _number(threshold)
+        self.max_value = None if max_value is None else arguments.number("ReLU", "max_value", max_value, 0.0)
+        self.negative_slope = arguments.number("ReLU", "negative_slope", negative_slope, 0.0)
+        self.threshold = arguments.number("ReLU", "threshold", 0.0 if threshold is None else threshold)
 
     def call(self, inputs: Any) -> Any:
         return K.relu(inputs, alpha=self.negative_slope, max_value=self.max_value, threshold=self.threshold)

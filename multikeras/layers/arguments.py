@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from multikeras import activations, constraints, initializers, regularizers
 from multikeras.graph.tensor import Variable
 
@@ -26,6 +28,44 @@ def _kind(name: str) -> Any:
     return _KINDS[name.rsplit("_", 1)[-1]]
 
 
+def whole(layer: str, name: str, value: Any, least: int = 1) -> int:
+    """A whole number.
+
+    Args:
+        layer: Who asks, for the message.
+        name: The argument's name.
+        value: What the user gave.
+        least: The smallest that is allowed.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    fits = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not fits or int(value) != value or value < least:
+        bound = "above 0" if least == 1 else f"from {least} on"
+        raise ValueError(f"{layer}: {name} is a whole number {bound}, received {value!r}.")
+    return int(value)
+
+
+def number(layer: str, name: str, value: Any, least: float | None = None) -> float:
+    """A number, also given as an array of one entry, as old programs do.
+
+    Args:
+        layer: Who asks, for the message.
+        name: The argument's name.
+        value: What the user gave.
+        least: The smallest that is allowed, or None.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    array = np.asarray(value) if isinstance(value, (int, float, np.ndarray, np.generic)) else np.asarray(None)
+    if array.size != 1 or array.dtype.kind not in "iuf" or (least is not None and array.item() < least):
+        bound = "" if least is None else f" from {least:g} on"
+        raise ValueError(f"{layer}: {name} is a number{bound}, received {value!r}.")
+    return float(array.item())
+
+
 def look_up(layer: Layer, **given: Any) -> None:
     """Sets attributes to what the user means by names, functions, objects or None.
 
@@ -33,9 +73,15 @@ def look_up(layer: Layer, **given: Any) -> None:
         layer: The layer.
         **given: The arguments by name; the last word of each is `activation`, `initializer`,
             `regularizer` or `constraint`.
+
+    Raises:
+        ValueError: If one of them is unknown; the message names the layer and the argument.
     """
     for name, value in given.items():
-        setattr(layer, name, _kind(name).get(value))
+        try:
+            setattr(layer, name, _kind(name).get(value))
+        except ValueError as error:
+            raise ValueError(f"{type(layer).__name__}: {name}={value!r} cannot be used. {error}") from None
 
 
 def serialized(layer: Layer, *names: str) -> dict[str, Any]:

@@ -133,8 +133,8 @@ class Layer(Weighted, Effects, Nodes, Copied):
         if any(m is not None for m in (mask if isinstance(mask, list) else [mask])):
             raise TypeError(
                 f"Layer {self.name!r} does not support masking, and its input has a mask: {mask!r}. To go on without "
-                "it put Lambda(lambda x: x) before the layer; a layer of one's own supports masks by supports_masking = "
-                "True, or by compute_mask."
+                "it put Lambda(lambda x: x) before the layer; a layer of one's own supports masks by "
+                "supports_masking = True, or by compute_mask."
             )
         return None
 

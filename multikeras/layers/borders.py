@@ -6,7 +6,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.layers import windows
-from multikeras.layers.base import InputSpec, Layer
+from multikeras.layers.base import Layer
 
 
 class Borders(Layer):
@@ -31,7 +31,7 @@ class Borders(Layer):
         kind = type(self).__name__
         self._amounts = windows.pairs(kind, self.argument, amounts, self.rank)
         self.data_format = windows.check_data_format(kind, data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.input_spec = windows.input_spec(self.rank, self.data_format)
 
     def _length(self, n: int, before: int, behind: int) -> int:
         raise NotImplementedError(f"{type(self).__name__} does not say how long its output is.")

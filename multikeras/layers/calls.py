@@ -291,6 +291,7 @@ def as_tensors(layer_name: str, inputs: Any) -> tuple[list[Tensor], bool]:
     listed = [inputs] if single else list(inputs)
     made = []
     for value in listed:
+        check_no_layer(layer_name, value)
         if isinstance(value, (list, tuple, Mapping)) or value is None or isinstance(value, str):
             raise TypeError(
                 f"Layer {layer_name!r} is called on a tensor, an array, or a list of them; received {value!r} "
@@ -298,6 +299,16 @@ def as_tensors(layer_name: str, inputs: Any) -> tuple[list[Tensor], bool]:
             )
         made.append(operands.convert(value))
     return made, single
+
+
+def check_no_layer(layer_name: str, value: Any) -> None:
+    """Refuses a layer, or a class, where a tensor belongs."""
+    if isinstance(value, type) or callable(getattr(value, "call", None)):
+        raise TypeError(
+            f"Layer {layer_name!r} is called on a tensor, an array, or a list of them; received the "
+            f"{'class' if isinstance(value, type) else 'layer'} {value!r}. Call that on a tensor first: "
+            "second(first(x))."
+        )
 
 
 class LostMask:

@@ -7,7 +7,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.layers import arguments, windows
-from multikeras.layers.base import InputSpec, Layer
+from multikeras.layers.base import Layer
 
 
 class Convolution(Layer):
@@ -86,7 +86,7 @@ class Convolution(Layer):
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
         )
-        self.input_spec = InputSpec(ndim=rank + 2)
+        self.input_spec = windows.input_spec(self.rank, self.data_format)
 
     # -- building -------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class Convolution(Layer):
         self._add_kernels(channels)
         self._add_bias((self._channels_out(channels),))
         axis = 1 if self.data_format == "channels_first" else -1
-        self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
+        self.input_spec = windows.input_spec(self.rank, self.data_format, {axis: channels})
         self.built = True
 
     def _add_kernels(self, channels: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from multikeras import activations, constraints, initializers, regularizers
 from multikeras import backend as K
+from multikeras.layers import arguments
 from multikeras.layers.base import InputSpec, Layer
 
 
@@ -28,6 +28,10 @@ class Dense(Layer):
     Input shape: `(batch, ..., n)`. Output shape: `(batch, ..., units)`.
     """
 
+    kernel: Any
+    bias: Any
+    activation: Any
+
     def __init__(
         self,
         units: int,
@@ -43,18 +47,19 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if int(units) != units or units < 1:
-            raise ValueError(f"Dense: units is a whole number above 0, received {units!r}.")
-        self.units = int(units)
-        self.activation = activations.get(activation)
+        self.units = arguments.whole(type(self).__name__, "units", units)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        arguments.look_up(
+            self,
+            activation=activation,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -62,24 +67,11 @@ class Dense(Layer):
         length = input_shape[-1]
         if length is None:
             raise ValueError(
-                f"Dense layer {self.name!r} needs to know the last axis of its input, received shape {input_shape}."
+                f"Dense layer {self.name!r} needs to know the last axis of its input, received shape {input_shape}. "
+                "Give it in input_shape=, or in Input(shape=…)."
             )
-        self.kernel = self.add_weight(
-            "kernel",
-            (length, self.units),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                "bias",
-                (self.units,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.kernel = arguments.add_weight(self, "kernel", (length, self.units))
+        self.bias = arguments.add_weight(self, "bias", (self.units,)) if self.use_bias else None
         self.input_spec = InputSpec(min_ndim=2, axes={-1: length})
         self.built = True
 
@@ -96,13 +88,16 @@ class Dense(Layer):
         return {
             **super().get_config(),
             "units": self.units,
-            "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
+            **arguments.serialized(
+                self,
+                "activation",
+                "kernel_initializer",
+                "bias_initializer",
+                "kernel_regularizer",
+                "bias_regularizer",
+                "activity_regularizer",
+                "kernel_constraint",
+                "bias_constraint",
+            ),
         }

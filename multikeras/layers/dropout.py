@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from multikeras import backend as K
 from multikeras.layers import windows
-from multikeras.layers.base import InputSpec, Layer
+from multikeras.layers.base import Layer
 
 
 class Dropout(Layer):
@@ -64,7 +66,7 @@ def check_rate(kind: str, rate: Any) -> Any:
     Raises:
         ValueError: If it is not between 0 and 1.
     """
-    if not 0 <= rate <= 1:
+    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 <= rate <= 1:
         raise ValueError(f"{kind}: rate is a share between 0 and 1, received {rate!r}.")
     return rate
 
@@ -88,7 +90,7 @@ class SpatialDropout(Dropout):
     def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(rate, **kwargs)
         self.data_format = windows.check_data_format(type(self).__name__, data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.input_spec = windows.input_spec(self.rank, self.data_format)
 
     def _mask_shape(self, inputs: Any) -> Any:
         shape = K.shape(inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras import backend as K
-from multikeras import constraints, initializers, regularizers
+from multikeras.layers import arguments
 from multikeras.layers.base import Layer
 
 
@@ -28,6 +28,7 @@ class Embedding(Layer):
 
     #: Data type of an input that is made for this layer.
     input_dtype = "int32"
+    embeddings: Any
 
     def __init__(
         self,
@@ -45,24 +46,21 @@ class Embedding(Layer):
             lengths = tuple(input_length) if isinstance(input_length, (list, tuple)) else (input_length,)
             kwargs["batch_input_shape"] = (kwargs.get("batch_size"), *lengths)
         super().__init__(**kwargs)
-        self.input_dim = input_dim
-        self.output_dim = output_dim
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self.input_dim = arguments.whole("Embedding", "input_dim", input_dim)
+        self.output_dim = arguments.whole("Embedding", "output_dim", output_dim)
+        arguments.look_up(
+            self,
+            embeddings_initializer=embeddings_initializer,
+            embeddings_regularizer=embeddings_regularizer,
+            activity_regularizer=activity_regularizer,
+            embeddings_constraint=embeddings_constraint,
+        )
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
         self.input_length = input_length
 
     def build(self, input_shape: Any) -> None:
-        self.embeddings = self.add_weight(
-            "embeddings",
-            (self.input_dim, self.output_dim),
-            initializer=self.embeddings_initializer,
-            regularizer=self.embeddings_regularizer,
-            constraint=self.embeddings_constraint,
-        )
+        self.embeddings = arguments.add_weight(self, "embeddings", (self.input_dim, self.output_dim))
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -81,10 +79,13 @@ class Embedding(Layer):
             **super().get_config(),
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
-            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
-            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
-            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
+            **arguments.serialized(
+                self,
+                "embeddings_initializer",
+                "embeddings_regularizer",
+                "activity_regularizer",
+                "embeddings_constraint",
+            ),
             "mask_zero": self.mask_zero,
             "input_length": self.input_length,
         }

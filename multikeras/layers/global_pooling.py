@@ -6,7 +6,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.layers import windows
-from multikeras.layers.base import InputSpec, Layer
+from multikeras.layers.base import Layer
 
 
 class GlobalPooling(Layer):
@@ -25,7 +25,7 @@ class GlobalPooling(Layer):
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_format = windows.check_data_format(type(self).__name__, data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.input_spec = windows.input_spec(self.rank, self.data_format)
 
     @property
     def _spatial_axes(self) -> list[int]:

@@ -18,6 +18,7 @@ class InputSpec:
         max_ndim: Largest number of axes.
         min_ndim: Smallest number of axes.
         axes: Lengths of single axes, by index; negative indices count from the end.
+        layout: What the axes are, for messages: `'(batch, time, features)'`.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class InputSpec:
         max_ndim: int | None = None,
         min_ndim: int | None = None,
         axes: Mapping[int, int | None] | None = None,
+        layout: str | None = None,
     ) -> None:
         self.dtype = dtype
         self.shape = None if shape is None else tuple(shape)
@@ -35,6 +37,7 @@ class InputSpec:
         self.max_ndim = max_ndim
         self.min_ndim = min_ndim
         self.axes = dict(axes or {})
+        self.layout = layout
 
     def __repr__(self) -> str:
         fields = {name: value for name, value in vars(self).items() if value not in (None, {})}
@@ -75,13 +78,22 @@ def check_inputs(name: str, specs: Any, tensors: Sequence[Tensor]) -> None:
     if len(tensors) != len(listed):
         raise ValueError(
             f"Layer {name!r} expects {len(listed)} inputs, received {len(tensors)}: "
-            f"shapes {', '.join(str(t.shape) for t in tensors)}."
+            f"shapes {', '.join(str(t.shape) for t in tensors)}. Several inputs are given as a list: layer([a, b])."
         )
     for position, (tensor, spec) in enumerate(zip(tensors, listed, strict=True)):
         fault = None if spec is None else spec.fault(tensor)
         if fault is not None:
+            layout = f" {spec.layout}" if spec.layout and fault.endswith("axes") else ""
             which = f"Input {position}" if len(listed) > 1 else "The input"
             raise ValueError(
-                f"{which} of layer {name!r} does not fit: {fault}, received shape {tensor.shape}"
-                f" ({len(tensor.shape)} axes)."
+                f"{which} of layer {name!r} does not fit: {fault}{layout}, received shape {tensor.shape}"
+                f" ({len(tensor.shape)} axes). {_mend(fault)}"
             )
+
+
+def _mend(fault: str) -> str:
+    if fault.endswith("axes"):
+        return "The batch axis counts; Reshape, Flatten and K.expand_dims change the number of axes."
+    if "dtype" in fault:
+        return "Give the Input that dtype, or use K.cast."
+    return "A layer that was called keeps to the lengths that its weights were made for: make another layer for others."

@@ -7,7 +7,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.layers import arguments, windows
-from multikeras.layers.base import InputSpec, Layer
+from multikeras.layers.base import Layer
 
 
 class LocallyConnected(Layer):
@@ -86,7 +86,7 @@ class LocallyConnected(Layer):
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
         )
-        self.input_spec = InputSpec(ndim=rank + 2)
+        self.input_spec = windows.input_spec(self.rank, self.data_format)
 
     def _places(self, shape: Any) -> list[int | None]:
         """How many windows there are along each axis."""
@@ -115,8 +115,8 @@ class LocallyConnected(Layer):
         self.bias = arguments.add_weight(self, "bias", (*counts, self.filters)) if self.use_bias else None
         first = 2 if self.data_format == "channels_first" else 1
         lengths = {first + i: n for i, n in enumerate(windows.spatial(input_shape, self.data_format))}
-        self.input_spec = InputSpec(
-            ndim=self.rank + 2, axes={**lengths, 1 if self.data_format == "channels_first" else -1: channels}
+        self.input_spec = windows.input_spec(
+            self.rank, self.data_format, {**lengths, 1 if self.data_format == "channels_first" else -1: channels}
         )
         self.built = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.layers.base import Layer
+from multikeras.layers.base import InputSpec, Layer
 
 
 class Masking(Layer):
@@ -20,6 +20,7 @@ class Masking(Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.mask_value = mask_value
+        self.input_spec = InputSpec(min_ndim=2)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return K.any(K.not_equal(inputs, self.mask_value), axis=-1)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from multikeras import backend as K
 from multikeras.graph.ops.rules import broadcast_shapes
 from multikeras.layers.base import Layer
@@ -125,7 +127,9 @@ class Concatenate(Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        if not isinstance(axis, (int, np.integer)):
+            raise ValueError(f"Concatenate: axis is a whole number, received {axis!r}.")
+        self.axis = int(axis)
 
     def build(self, input_shape: Any) -> None:
         self.compute_output_shape(input_shape)
@@ -143,8 +147,8 @@ class Concatenate(Merge):
         columns = list(zip(*shapes, strict=False))
         if not fits or any(len({n for n in c if n is not None}) > 1 for i, c in enumerate(columns) if i != axis):
             raise ValueError(
-                f"Layer {self.name!r} cannot join inputs of shapes {', '.join(map(str, shapes))} along axis "
-                f"{self.axis}: all other lengths must be equal."
+                f"Layer {self.name!r} (Concatenate) cannot join inputs of shapes {', '.join(map(str, shapes))} along "
+                f"axis {self.axis}: all other lengths must be equal."
             )
         merged = [next((n for n in column if n is not None), None) for column in columns]
         merged[axis] = None if None in columns[axis] else sum(columns[axis])

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 from multikeras import backend as K
+from multikeras.layers import arguments
 from multikeras.layers.base import Layer
 from multikeras.layers.dropout import check_rate
 
@@ -48,9 +49,7 @@ class GaussianNoise(Noise):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if stddev < 0:
-            raise ValueError(f"GaussianNoise: stddev is a standard deviation from 0 on, received {stddev!r}.")
-        self.stddev = stddev
+        self.stddev = arguments.number("GaussianNoise", "stddev", stddev, 0.0)
         self.seed = seed
 
     def _noisy(self, inputs: Any) -> Any:

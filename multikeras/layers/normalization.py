@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras import backend as K
-from multikeras import constraints, initializers, regularizers
 from multikeras.graph.tensor import Constant
+from multikeras.layers import arguments
 from multikeras.layers.base import InputSpec, Layer
 
 
@@ -36,6 +36,11 @@ class BatchNormalization(Layer):
     Source: Ioffe and Szegedy 2015; the moving variance is that of the population, as in Keras 2.3.
     """
 
+    gamma: Any
+    beta: Any
+    moving_mean_initializer: Any
+    moving_variance_initializer: Any
+
     def __init__(
         self,
         axis: int = -1,
@@ -60,14 +65,17 @@ class BatchNormalization(Layer):
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+        arguments.look_up(
+            self,
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            moving_mean_initializer=moving_mean_initializer,
+            moving_variance_initializer=moving_variance_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+        )
 
     def build(self, input_shape: Any) -> None:
         ndim = len(input_shape)
@@ -79,23 +87,8 @@ class BatchNormalization(Layer):
                 f"Layer {self.name!r} needs to know the length of axis {self.axis} of its input, received shape "
                 f"{input_shape}."
             )
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                "gamma",
-                (length,),
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                "beta",
-                (length,),
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+        self.gamma = arguments.add_weight(self, "gamma", (length,)) if self.scale else None
+        self.beta = arguments.add_weight(self, "beta", (length,)) if self.center else None
         self.moving_mean = self.add_weight(
             "moving_mean", (length,), initializer=self.moving_mean_initializer, trainable=False
         )
@@ -153,14 +146,17 @@ class BatchNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
-            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
-            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
-            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
-            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
-            "beta_constraint": constraints.serialize(self.beta_constraint),
-            "gamma_constraint": constraints.serialize(self.gamma_constraint),
+            **arguments.serialized(
+                self,
+                "beta_initializer",
+                "gamma_initializer",
+                "moving_mean_initializer",
+                "moving_variance_initializer",
+                "beta_regularizer",
+                "gamma_regularizer",
+                "beta_constraint",
+                "gamma_constraint",
+            ),
         }
 
 

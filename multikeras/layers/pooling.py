@@ -6,7 +6,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.layers import windows
-from multikeras.layers.base import InputSpec, Layer
+from multikeras.layers.base import Layer
 
 
 class Pooling(Layer):
@@ -41,7 +41,7 @@ class Pooling(Layer):
         self.strides = windows.numbers(kind, "strides", self.pool_size if strides is None else strides, self.rank)
         self.padding = windows.check_padding(kind, padding)
         self.data_format = windows.check_data_format(kind, data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.input_spec = windows.input_spec(self.rank, self.data_format)
 
     def call(self, inputs: Any) -> Any:
         arguments = {"padding": self.padding, "data_format": self.data_format, "pool_mode": self.mode}

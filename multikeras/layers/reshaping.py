@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from multikeras import backend as K
+from multikeras.layers import arguments
 from multikeras.layers.base import InputSpec, Layer
 from multikeras.layers.windows import check_data_format
 
@@ -111,8 +112,8 @@ class RepeatVector(Layer):
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.n = n
-        self.input_spec = InputSpec(ndim=2)
+        self.n = arguments.whole("RepeatVector", "n", n)
+        self.input_spec = InputSpec(ndim=2, layout="(batch, features)")
 
     def call(self, inputs: Any) -> Any:
         return K.repeat(inputs, self.n)

@@ -6,7 +6,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.layers import windows
-from multikeras.layers.base import InputSpec, Layer
+from multikeras.layers.base import Layer
 
 
 class UpSampling(Layer):
@@ -29,7 +29,7 @@ class UpSampling(Layer):
         self._factors = windows.numbers(kind, "size", size, self.rank)
         self.size: Any = self._factors
         self.data_format = windows.check_data_format(kind, data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.input_spec = windows.input_spec(self.rank, self.data_format)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         lengths = [

@@ -104,6 +104,10 @@ class Weighted:
                 f"Weight {name!r} of layer {self.name!r} cannot have shape {listed}: every length must be known. "
                 "Give the input of the layer a full shape, e.g. by input_shape=, or Input(shape=...)."
             )
+        if not all(isinstance(n, (int, float, np.integer)) and int(n) == n and n >= 0 for n in listed):
+            raise ValueError(
+                f"Weight {name!r} of layer {self.name!r} has a shape of whole numbers from 0 on, received {listed}."
+            )
         return tuple(int(n) for n in listed)
 
     def _track(self, weight: Variable) -> None:

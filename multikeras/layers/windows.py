@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from multikeras import backend as K
+from multikeras.layers.input_spec import InputSpec
 
 if TYPE_CHECKING:
     from multikeras.layers.base import Layer
@@ -50,7 +51,8 @@ def numbers(layer: str, name: str, value: Any, count: int) -> tuple[int, ...]:
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"{layer}: {name} is a whole number above 0, or {count} of them, received {value!r}.")
+        several = f", or {count} of them" if count > 1 else ""
+        raise ValueError(f"{layer}: {name} is a whole number above 0{several}, received {value!r}.")
     return made
 
 
@@ -98,9 +100,25 @@ def known_channels(layer: Layer, shape: Sequence[Any]) -> int:
     if channels is None:
         raise ValueError(
             f"Layer {layer.name!r} needs to know the channels of its input ({data_format}), received shape "
-            f"{tuple(shape)}."
+            f"{tuple(shape)}. Give them in input_shape=, or in Input(shape=…)."
         )
     return int(channels)
+
+
+#: What the spatial axes are called, by their number.
+_AXES = {1: "steps", 2: "rows, columns", 3: "d1, d2, d3"}
+
+
+def input_spec(rank: int, data_format: str, axes: Mapping[int, int | None] | None = None) -> InputSpec:
+    """The demands on an input with so many spatial axes.
+
+    Args:
+        rank: Number of spatial axes.
+        data_format: Where the channels are.
+        axes: Lengths of single axes, by index.
+    """
+    named = f"channels, {_AXES[rank]}" if data_format == "channels_first" else f"{_AXES[rank]}, channels"
+    return InputSpec(ndim=rank + 2, axes=axes, layout=f"(batch, {named})")
 
 
 def spatial(shape: Sequence[Any], data_format: str) -> tuple[Any, ...]:

@@ -45,7 +45,7 @@ class Sequential(Model):
         """The layers, in order, the input layer left out."""
         return list(self._added)
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Any) -> None:
         """Adds a layer at the end.
 
         Raises:
@@ -55,7 +55,8 @@ class Sequential(Model):
         if isinstance(layer, Tensor) and calls.history(layer) is not None:
             layer = calls.history(layer)[0]  # type: ignore[index]
         if not isinstance(layer, Layer):
-            raise TypeError(f"Sequential holds layers, received {layer!r}.")
+            made = f" Make one of the class: {layer.__name__}(…)." if isinstance(layer, type) else ""
+            raise TypeError(f"Sequential holds layers, received {layer!r}.{made}")
         if isinstance(layer, InputLayer):
             if self._added or self.inputs:
                 raise ValueError(f"Model {self.name!r}: the input layer {layer.name!r} comes first or not at all.")

@@ -194,7 +194,7 @@ def test_output_is_there_again_when_nobody_kept_it() -> None:
         (
             lambda: Conv2D(2, 3),
             (5, 5),
-            r"layer 'conv2d_1' does not fit: expected 4 axes, received shape \(None, 5, 5\)",
+            r"'conv2d_1' does not fit: expected 4 axes \(batch, rows, columns, channels\), received shape \(None, 5",
         ),
         (lambda: Reshape((4,)), (3,), r"'reshape_1': an input of shape \(None, 3\) \(3 entries each\) cannot become"),
         (lambda: Conv2D(2, 9), (5, 5, 1), r"window of \(9, 9\).*spatial shape \(5, 5\)"),
@@ -239,7 +239,7 @@ def test_input_spec_of_a_layer_of_ones_own() -> None:
     [
         (lambda: Dense(2, unit=3), TypeError, "Dense does not take 'unit'. Every layer takes"),
         (lambda: Dense(0), ValueError, "units is a whole number above 0, received 0"),
-        (lambda: Dense(2, activation="rely"), ValueError, "Unknown activation 'rely'. Known: elu, "),
+        (lambda: Dense(2, activation="rely"), ValueError, "Unknown activation 'rely'. .*Known: elu, "),
         (lambda: Dense(2, kernel_initializer="x"), ValueError, "Unknown initializer 'x'. Known: "),
         (lambda: Dense(2, kernel_regularizer="l3"), ValueError, "Unknown regularizer 'l3'. Known: "),
         (lambda: Dense(2, kernel_constraint="c"), ValueError, "Unknown constraint 'c'. Known: "),
