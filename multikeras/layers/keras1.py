@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from multikeras import config
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: Old names of classes, and the present ones.
 ALIASES: dict[str, str] = {
@@ -257,6 +259,18 @@ def _value(key: str, value: Any) -> Any:
     return value
 
 
+def shape_first(add_weight: F) -> F:
+    """Lets `add_weight(shape, …, name=…)` of Keras 1 mean `add_weight(name, shape, …)`."""
+
+    @wraps(add_weight)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], (tuple, list)):
+            kwargs["shape"], args = tuple(args[0]), args[1:]
+        return add_weight(self, *args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
 def merge(
     inputs: Sequence[Any],
     mode: Any = "sum",
@@ -302,4 +316,4 @@ def merge(
     return makers[mode]()(list(inputs))
 
 
-__all__ = ["ALIASES", "ARGUMENTS", "GONE", "KERNEL_SIZES", "accept", "merge", "translated"]
+__all__ = ["ALIASES", "ARGUMENTS", "GONE", "KERNEL_SIZES", "accept", "merge", "shape_first", "translated"]
