@@ -22,7 +22,7 @@ from multikeras.testing.fuzzing.campaign import Campaign, grown
 from multikeras.testing.fuzzing.growing import Options
 
 #: Graphs of one process.
-_GRAPHS = 150
+_GRAPHS = 100
 #: Seconds after which a graph counts as one that never ends, beside those for making one small.
 _PATIENCE = 240.0
 
@@ -87,7 +87,7 @@ def _workers(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for name, value in (("seconds", end - time.monotonic()), ("seed", seed), ("graphs", count)):
             command += [f"--{name}", str(value)]
         command += ["--size", str(options.size), "--shrink", str(options.shrink)]
-        reached = seed
+        reached = seed - 1
         problem = ""
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             said = _said(process)
@@ -105,6 +105,8 @@ def _workers(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 yield record
         if not problem and process.returncode:
             problem = f"ended its process with status {process.returncode}"
+        if problem and reached < seed:
+            raise RuntimeError(f"A process of fuzzing {problem} before its first graph; see what it printed.")
         if problem:
             yield {"graphs": reached + 1 - seed, "failure": f"# seed {reached} on {options.backends} {problem}\n"}
         seed = reached + 1
