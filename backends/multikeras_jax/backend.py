@@ -72,6 +72,7 @@ class JaxBackend(Backend):
     title = "JAX"
     kernels = KERNELS
     dtypes = DTYPES
+    compiles = True
     donates = True
     asynchronous = True
     # XLA takes time that grows with the square of the length: 6 s for 5,000 sines in a row, 85 s for 20,000.

@@ -32,6 +32,7 @@ class Backend:
         title: The name people know it by, such as `'NumPy'`.
         kernels: Primitive name to kernel. Primitives that have a composition may be left out.
         dtypes: Names of the data types that it can store.
+        compiles: Whether a program for a new shape costs a compilation, so that many of them are worth a word.
         donates: Whether `compile` makes use of donated arguments.
         in_place: Whether kernels of `Primitive.in_place` primitives accept `in_place=True`.
         longest_program: Most statements that `compile` takes well; a longer program comes in pieces,
@@ -43,6 +44,7 @@ class Backend:
     title: str = ""
     kernels: Mapping[str, Kernel] = {}
     dtypes: frozenset[str] = frozenset()
+    compiles: bool = False
     donates: bool = False
     in_place: bool = False
     longest_program: int | None = None

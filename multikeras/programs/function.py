@@ -152,7 +152,8 @@ class Function:
             self._programs[key] = program
             while len(self._programs) > _PROGRAMS_KEPT:
                 self._programs.popitem(last=False)
-            self._warn_about_shapes(key)
+            if backend.compiles:
+                self._warn_about_shapes(key)
             return program
 
     def _warn_about_shapes(self, key: Any) -> None:

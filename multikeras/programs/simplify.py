@@ -162,7 +162,7 @@ def _power(spec: Specialiser, inputs: tuple[Tensor, ...], attributes: dict[str, 
     return None
 
 
-def unbroadcast(primitive_name: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+def unbroadcast(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
     """Inputs without explicit broadcasting, where the primitive would broadcast by itself."""
     if not any(_made_by(x, "broadcast_to") for x in inputs):
         return None

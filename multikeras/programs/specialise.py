@@ -277,7 +277,7 @@ class Specialiser:
         if primitive.resolve is not None:
             attributes = primitive.resolve(*inputs, **attributes)
         if primitive.broadcasts and name not in ("broadcast_to", "matmul"):
-            bare = simplify.unbroadcast(name, inputs)
+            bare = simplify.unbroadcast(inputs)
             if bare is not None:
                 inputs = bare
         rule = simplify.RULES.get(name)

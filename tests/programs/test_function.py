@@ -295,17 +295,24 @@ def test_kept_programs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert call([np.ones(0)])[0].shape == (0,)
 
 
-def test_many_shapes_are_mentioned_once() -> None:
+def test_many_shapes_are_mentioned_once_where_each_is_compiled(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = p(None, 2, name="texts"), p(3, name="fixed")
     call = Function([x, y], [x * 2, y])
+    library = registry.current()
+    assert library.compiles == (backend == "jax")
+    if library.compiles:
+        # What is said does not depend on how long it takes.
+        monkeypatch.setattr(library, "compile", lambda function, donated: function)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for length in range(1, 9):
             call([np.ones((length, 2)), np.zeros(3)])
-    with pytest.warns(UserWarning, match=r"specialised to 9 shapes: axis 0 of 'texts' keeps changing"):
-        call([np.ones((9, 2)), np.zeros(3)])
+    if library.compiles:
+        with pytest.warns(UserWarning, match=r"specialised to 9 shapes: axis 0 of 'texts' keeps changing"):
+            call([np.ones((9, 2)), np.zeros(3)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        call([np.ones((9, 2)), np.zeros(3)])
         call([np.ones((10, 2)), np.zeros(3)])
 
 
