@@ -97,10 +97,13 @@ def read(root: Group) -> Snapshot:
         )
         raise CorruptFileError(f"{root.where} holds {what} (there is no attribute 'model_config').")
     training = root.json("training_config")
+    optimizer = _read_optimizer(root) if "optimizer_weights" in root else None
     if keras3_config.is_keras3(architecture):
         architecture = keras3_config.from_keras3(architecture)
         training = keras3_config.training_config(training) if training is not None else None
-    optimizer = _read_optimizer(root) if "optimizer_weights" in root else None
+        optimizer = keras3_config.optimizer_state(optimizer)
+    else:
+        architecture = keras3_config.with_listed_inputs(architecture)
     weights = root.group("model_weights")
     return Snapshot(
         architecture=dict(architecture),

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from multikeras.saving.reader import UnsafeFileError
 
 #: Classes of models, by the name that they have there.
@@ -60,7 +62,6 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "sparse": (False,),
     "synchronized": (False,),
     "use_cudnn": ("auto",),
-    "zero_output_for_mask": (False,),
 }
 
 #: What stands around the configuration of an object.
@@ -222,7 +223,7 @@ def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     made = {}
     for key, value in config.items():
         key = renamed.get(key, key)
-        if known is not None and key not in known:
+        if key not in known:
             if value is None or (key in _NEUTRAL and (not _NEUTRAL[key] or value in _NEUTRAL[key])):
                 continue
             raise ValueError(
@@ -242,7 +243,7 @@ def _builtin(kind: str) -> Any:
     return None
 
 
-def _accepted(cls: Any) -> set[str] | None:
+def _accepted(cls: Any) -> set[str]:
     """Names of the arguments of a constructor and of those that it passes on."""
     names: set[str] = set()
     for base in cls.__mro__:
@@ -253,10 +254,12 @@ def _accepted(cls: Any) -> set[str] | None:
         names.update(p.name for p in parameters)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    from multikeras.layers import Layer
+    from multikeras.layers import RNN, Layer
 
     if issubclass(cls, Layer):
         names |= {"name", "trainable", "dtype", "batch_input_shape", "activity_regularizer"}
+    if issubclass(cls, RNN):
+        names.add("zero_output_for_mask")
     return names
 
 
@@ -319,11 +322,41 @@ def readable_by_all(content: Any) -> Any:
             made[key] |= {"module": "keras.layers", "registered_name": None}
     if isinstance(made.get("cells"), list):
         made["cells"] = [{**cell, "module": "keras.layers", "registered_name": None} for cell in made["cells"]]
+    if made.get("class_name") in _APART and "inbound_nodes" in made:
+        made["inbound_nodes"] = [_with_inputs_apart(node) for node in made["inbound_nodes"]]
     config = made.get("config")
     if made.get("class_name") == "Sequential" and isinstance(config, Mapping) and config.get("layers"):
         begin = _first_input(config)
         if begin is not None:
             made["config"] = {**config, "layers": [begin, *_undeclared(config["layers"])]}
+    return made
+
+
+#: Layers that take their inputs one by one there, where ours take a list.
+_APART = frozenset({"AdditiveAttention", "Attention", "MultiHeadAttention"})
+
+
+def _with_inputs_apart(node: Any) -> Any:
+    """A call in the form of Keras 3, whose inputs are arguments of their own."""
+    if not isinstance(node, list):
+        return node
+    tensors = [
+        {"class_name": "__keras_tensor__", "config": {"shape": [], "dtype": "float32", "keras_history": source[:3]}}
+        for source in node
+    ]
+    return {"args": tensors, "kwargs": node[0][3] if len(node[0]) > 3 else {}}
+
+
+def with_listed_inputs(content: Any) -> Any:
+    """A configuration of Keras 2 in which every call lists where its inputs come from."""
+    if isinstance(content, list):
+        return [with_listed_inputs(entry) for entry in content]
+    if not isinstance(content, Mapping):
+        return content
+    made = {key: with_listed_inputs(value) for key, value in content.items()}
+    nodes = content.get("inbound_nodes")
+    if isinstance(nodes, list) and any(isinstance(node, Mapping) for node in nodes):
+        made["inbound_nodes"] = [_node(node) for node in nodes]
     return made
 
 
@@ -413,6 +446,18 @@ _OPTIMIZER_NEUTRAL: dict[str, tuple[Any, ...]] = {
     "use_ema": (False,),
     "weight_decay": (None, 0, False),
 }
+
+
+def optimizer_state(state: list[tuple[str, np.ndarray]] | None) -> list[tuple[str, np.ndarray]] | None:
+    """The state of an optimizer of Keras 3, without what is no state here.
+
+    Its slots lie in another order for every optimizer and are not taken over: an optimizer that has made steps then
+    begins anew, with a warning where the model is compiled.
+    """
+    if state is None:
+        return None
+    kept = [(name, value) for name, value in state if name.rpartition("/")[2] != "learning_rate"]
+    return kept if len(kept) > 1 else None
 
 
 def _optimizer(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,8 +38,9 @@ class RNN(Layer):
         stateful: Whether the last states of one batch begin the next, sample by sample. The batch
             size has to be known.
         unroll: Accepted; the loop is the same.
-        **kwargs: What every layer takes, and `input_length`, which with `input_dim` says
-            `input_shape`.
+        **kwargs: What every layer takes; `input_length`, which with `input_dim` says `input_shape`; and
+            `zero_output_for_mask` of Keras 3: whether steps that the mask leaves out give 0 among
+            the outputs of all steps.
 
     Input shape: `(batch, time, ...)`; states `(batch, *state_size)`.
     Output shape: `(batch, *output_size)`, or `(batch, time, *output_size)` with return_sequences.
@@ -69,6 +70,7 @@ class RNN(Layer):
             kwargs["input_shape"] = (length, kwargs.pop("input_dim", None))
         # A configuration of Keras names the number here.
         num_constants = kwargs.pop("num_constants", None)
+        self.zero_output_for_mask = bool(kwargs.pop("zero_output_for_mask", False))
         super().__init__(**kwargs)
         self.cell = cell
         self.return_sequences = return_sequences
@@ -258,8 +260,18 @@ class RNN(Layer):
         last, outputs, states = self._run(inputs, initial_state, mask, training, constants or [], shape)
         if self.stateful:
             self.add_update([K.update(old, new) for old, new in zip(self.states, states, strict=True)], inputs)
+        if self.zero_output_for_mask and self.return_sequences and mask is not None:
+            outputs = self._zeroed(outputs, mask)
         output = outputs if self.return_sequences else last
         return [output, *states] if self.return_state else output
+
+    def _zeroed(self, outputs: Any, mask: Any) -> Any:
+        """The outputs of all steps, 0 where the mask leaves a step out."""
+        # Outputs come in the order processed, masks in that of time.
+        kept = K.reverse(mask, 1) if self.go_backwards else mask
+        while K.ndim(kept) < K.ndim(outputs):
+            kept = K.expand_dims(kept)
+        return K.where(K.not_equal(K.cast(kept, "int32"), 0), outputs, K.zeros_like(outputs))
 
     def _run(
         self, inputs: Any, states: list[Any], mask: Any, training: Any, constants: list[Any], shape: Sequence[Any]
@@ -308,6 +320,8 @@ class RNN(Layer):
             "stateful": self.stateful,
             "unroll": self.unroll,
         }
+        if self.zero_output_for_mask:
+            flags["zero_output_for_mask"] = True
         if self._num_constants is not None:
             flags["num_constants"] = self._num_constants
         return flags
