@@ -99,13 +99,15 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "unknown channels": (
         lambda: L.Conv2D(2, 3)(Input((5, 5, None))),
         ValueError,
-        r"Layer 'conv2d_1' needs to know the channels of its input \(channels_last\), received shape \(None, 5, 5, None\)."
+        r"Layer 'conv2d_1' needs to know the channels of its input \(channels_last\), received shape"
+        r" \(None, 5, 5, None\)."
         r" Give them in input_shape=",
     ),
     "unknown features": (
         lambda: L.Dense(2)(Input((None,))),
         ValueError,
-        r"Dense layer 'dense_1' needs to know the last axis of its input, received shape \(None, None\). Give it in input",
+        r"Dense layer 'dense_1' needs to know the last axis of its input, received shape \(None, None\)."
+        r" Give it in input",
     ),
     "unknown lengths": (
         lambda: L.LocallyConnected1D(2, 3)(Input((None, 3))),
@@ -136,12 +138,14 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "merged shapes": (
         lambda: L.add([Input((3,)), Input((4,))]),
         ValueError,
-        r"Layer 'add_1' \(Add\) cannot merge inputs of shapes \(None, 3\), \(None, 4\): lengths at one place must be equal",
+        r"Layer 'add_1' \(Add\) cannot merge inputs of shapes \(None, 3\), \(None, 4\): lengths at one"
+        r" place must be equal",
     ),
     "joined shapes": (
         lambda: L.concatenate([Input((3, 2)), Input((4, 5))]),
         ValueError,
-        r"Layer 'concatenate_1' \(Concatenate\) cannot join inputs of shapes \(None, 3, 2\), \(None, 4, 5\) along axis -1",
+        r"Layer 'concatenate_1' \(Concatenate\) cannot join inputs of shapes \(None, 3, 2\), \(None, 4,"
+        r" 5\) along axis -1",
     ),
     "contracted lengths": (
         lambda: L.dot([Input((3,)), Input((4,))], axes=1),
@@ -166,7 +170,8 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "attention without values": (
         lambda: L.MultiHeadAttention(2, 3)(Input((3, 4))),
         TypeError,
-        r"Layer 'multi_head_attention_1' .* takes a query and a value.*received 1 inputs. For self-attention call layer\(x, x\)",
+        r"Layer 'multi_head_attention_1' .* takes a query and a value.*received 1 inputs. For"
+        r" self-attention call layer\(x, x\)",
     ),
     "attention over other lengths": (
         lambda: L.MultiHeadAttention(2, 3)(Input((3, 4)), Input((4, 4)), Input((5, 4))),
@@ -183,7 +188,8 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no build": (
         lambda: WithoutBuild()(Input((3,))),
         AttributeError,
-        r"Layer 'without_build_1' \(WithoutBuild\) has no attribute 'kernel', .* self.add_weight in build\(self, input_shape",
+        r"Layer 'without_build_1' \(WithoutBuild\) has no attribute 'kernel', .* self.add_weight in"
+        r" build\(self, input_shape",
     ),
     "build without a shape": (
         lambda: BuildWithoutShape()(Input((3,))),
@@ -193,7 +199,8 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no return": (
         lambda: NoReturn()(Input((3,))),
         TypeError,
-        r"call of layer 'no_return_1' \(NoReturn\) must return a tensor or a list of tensors, received None. Is a return",
+        r"call of layer 'no_return_1' \(NoReturn\) must return a tensor or a list of tensors, received"
+        r" None. Is a return",
     ),
     "shape of a weight": (
         lambda: BadWeight()(Input((3,))),
@@ -253,21 +260,31 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         r"PReLU: alpha_regularizer=3 cannot be used. Cannot read 3 as regularizer: pass a name \(.*l1_l2, l2\)",
     ),
-    "rate": (lambda: L.GaussianDropout("a"), ValueError, r"GaussianDropout: rate is a share between 0 and 1, received 'a'"),
+    "rate": (
+        lambda: L.GaussianDropout("a"),
+        ValueError,
+        r"GaussianDropout: rate is a share between 0 and 1, received 'a'",
+    ),
     "deviation": (lambda: L.GaussianNoise(-1), ValueError, r"GaussianNoise: stddev is a number from 0 on, received -1"),
     "slope": (lambda: L.LeakyReLU("a"), ValueError, r"LeakyReLU: alpha is a number, received 'a'"),
     "ceiling": (lambda: L.ReLU(max_value=-1), ValueError, r"ReLU: max_value is a number from 0 on, received -1"),
     "units": (lambda: L.Dense("3"), ValueError, r"Dense: units is a whole number above 0, received '3'"),
-    "number of words": (lambda: L.Embedding(0, 3), ValueError, r"Embedding: input_dim is a whole number above 0, received 0"),
+    "number of words": (
+        lambda: L.Embedding(0, 3),
+        ValueError,
+        r"Embedding: input_dim is a whole number above 0, received 0",
+    ),
     "shared axes": (
         lambda: L.PReLU(shared_axes=[0])(Input((3, 4))),
         ValueError,
-        r"Layer 'p_re_lu_1' \(PReLU\): shared_axes are axes from 1 to 2 of an input of shape \(None, 3, 4\), received \[0\]",
+        r"Layer 'p_re_lu_1' \(PReLU\): shared_axes are axes from 1 to 2 of an input of shape \(None, 3,"
+        r" 4\), received \[0\]",
     ),
     "groups": (
         lambda: L.GroupNormalization(4)(Input((6,))),
         ValueError,
-        r"Layer 'group_normalization_1' \(GroupNormalization\): 4 groups do not divide the 6 channels of axis -1. Choose",
+        r"Layer 'group_normalization_1' \(GroupNormalization\): 4 groups do not divide the 6 channels of"
+        r" axis -1. Choose",
     ),
     "axis of the batch": (
         lambda: L.LayerNormalization(axis=0)(Input((6,))),
@@ -277,7 +294,8 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "noise shape": (
         lambda: L.Dropout(0.5, noise_shape=(1, 2))(Input((3, 4)), training=True),
         ValueError,
-        r"Layer 'dropout_1' \(Dropout\): noise_shape \(1, 2\) needs one entry for each axis of its input, .*\(None, 3, 4\)",
+        r"Layer 'dropout_1' \(Dropout\): noise_shape \(1, 2\) needs one entry for each axis of its"
+        r" input, .*\(None, 3, 4\)",
     ),
     "unknown argument": (
         lambda: L.GlobalMaxPooling2D(keepdim=True),
@@ -290,7 +308,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         r"input_shape is a tuple of lengths, None for unknown ones, received '3'",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
