@@ -17,7 +17,7 @@ from multikeras import layers
 from multikeras.contract import is_float
 from multikeras.layers import signatures, versions
 from multikeras.models import Model
-from multikeras.models.configuration import _plain
+from multikeras.saving.plain import plain
 from multikeras.testing.layers_subject import (
     Broken,
     Evaluation,
@@ -47,7 +47,7 @@ def configuration(subject: Subject) -> None:
             f"{{**super().get_config(), {missing[0]!r}: self.{missing[0]}}}."
         )
     try:
-        text = json.dumps(config, default=_plain, sort_keys=True)
+        text = json.dumps(plain(config, type(layer).__name__), sort_keys=True)
     except (TypeError, ValueError) as error:
         raise Broken(f"get_config holds what JSON cannot: {error}") from error
     known = {type(layer).__name__: type(layer), **subject.custom_objects}
@@ -57,7 +57,7 @@ def configuration(subject: Subject) -> None:
         raise Broken(f"from_config does not take what get_config gives: {error}") from error
     if type(again) is not type(layer):
         raise Broken(f"from_config makes a {type(again).__name__} of the configuration of a {type(layer).__name__}.")
-    made = json.dumps(again.get_config(), default=_plain, sort_keys=True)
+    made = json.dumps(plain(again.get_config(), type(layer).__name__), sort_keys=True)
     if made != text:
         differ = [key for key, value in json.loads(text).items() if json.loads(made).get(key) != value]
         raise Broken(
