@@ -10,6 +10,7 @@ from typing import Any
 
 from multikeras.saving import exported, hdf5_layout, keras3_weights, keras_file, reader, snapshot, weights
 from multikeras.saving.atomic import replacing
+from multikeras.saving.byte_code import without_code
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
 from multikeras.saving.streams import set_streams
@@ -45,13 +46,17 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     _write(filepath, overwrite, lambda group: hdf5_layout.write_weights(group, taken))
 
 
-def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+def load_model(
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
     """The model of a file, compiled if it was, ready to go on training as if never interrupted.
 
     Args:
         filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
         custom_objects: Classes and functions of one's own, by name.
         compile: Whether it is compiled as it was.
+        safe_mode: Whether Python byte code in the file is refused; what a file from elsewhere holds would run with all
+            rights of this program.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -61,11 +66,11 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         return exported.load_savedmodel(filepath)
     if reader.is_zip(filepath):
         found, paths, where = keras_file.read(filepath)
-        return restore(found, where, custom_objects, compile, paths)
+        return restore(found, where, custom_objects, compile, safe_mode, paths)
     with reader.opened(filepath) as root:
         found = hdf5_layout.read(root)
         where = root.where
-    return restore(found, where, custom_objects, compile)
+    return restore(found, where, custom_objects, compile, safe_mode)
 
 
 def load_weights(
@@ -108,12 +113,14 @@ def restore(
     where: str,
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
+    safe_mode: bool = True,
     paths: keras3_weights.Paths | None = None,
 ) -> Any:
     """The model of a snapshot; its weights may be given by path, as Keras 3 keeps them."""
     from multikeras.layers import deserialize
 
-    model = deserialize(found.architecture, custom_objects)
+    architecture, functions = without_code(found.architecture, safe_mode, where)
+    model = deserialize(architecture, {**(custom_objects or {}), **functions})
     if paths is None:
         weights.set_by_position(model, found, where)
     else:

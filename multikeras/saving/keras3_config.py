@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.saving.reader import UnsafeFileError
-
 #: Classes of models, by the name that they have there.
 _MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
 
@@ -91,7 +89,6 @@ def from_keras3(content: Any) -> Any:
         content: `{'module': …, 'class_name': …, 'config': …}`, or anything inside one.
 
     Raises:
-        UnsafeFileError: If it holds code, or refers to an object by a path.
         ValueError: If it asks for what does not exist here.
     """
     if isinstance(content, list):
@@ -99,11 +96,9 @@ def from_keras3(content: Any) -> Any:
     if not isinstance(content, Mapping):
         return content
     kind = content.get("class_name")
-    if kind == "__lambda__" or kind == "__tensor__" and "config" not in content:
-        raise UnsafeFileError(
-            "The configuration holds a Python function as byte code, which is not run. Register the function under a "
-            "name, or pass it in custom_objects to the program that saves."
-        )
+    if kind == "__lambda__":
+        # Whether it may run is decided where the file is read.
+        return dict(content)
     if kind == "__tuple__":
         return [from_keras3(entry) for entry in content.get("items", [])]
     if kind in ("__numpy__", "__tensor__"):

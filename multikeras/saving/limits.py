@@ -13,6 +13,7 @@ class Limits:
         array_bytes: Largest array, in bytes in memory.
         total_bytes: All arrays of one file together, in bytes in memory.
         expansion: How many times larger than its stored bytes a compressed array or member may be.
+        expansion_floor: Up to this many bytes it may be, however few are stored.
         text_bytes: Largest text: a configuration, a list of names.
         names: Most members of a group, most names in a list.
         depth: Deepest nesting of groups, and of a configuration.
@@ -22,12 +23,17 @@ class Limits:
 
     array_bytes: int = 64 << 30
     total_bytes: int = 256 << 30
-    expansion: int = 2_000
+    expansion: int = 100
+    expansion_floor: int = 32 << 20
     text_bytes: int = 256 << 20
     names: int = 1_000_000
     depth: int = 100
     layers: int = 100_000
     members: int = 100_000
+
+    def unpacked(self, stored: int) -> int:
+        """How many bytes may come out of so many compressed ones; none out of none."""
+        return max(self.expansion_floor, stored * self.expansion) if stored else 0
 
 
 LIMITS = Limits()

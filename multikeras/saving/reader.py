@@ -195,7 +195,7 @@ class Group:
         size = math.prod(dataset.shape) * dataset.dtype.itemsize
         self._budget.take(size, what)
         stored = dataset.id.get_storage_size()
-        possible = stored * (self._budget.limits.expansion if filters else 1)
+        possible = self._budget.limits.unpacked(stored) if filters else stored
         if size > possible:
             raise UnsafeFileError(
                 f"{self.where}: {what} of shape {dataset.shape} declares {size:,} bytes, and the file holds {stored:,} "
@@ -349,7 +349,7 @@ def members(source: Any, wanted: Mapping[str, bool], limits: Limits = LIMITS) ->
 
 
 def _unpacked(archive: ZipFile, entry: ZipInfo, where: str, limits: Limits) -> bytes:
-    if entry.file_size > min(limits.total_bytes, entry.compress_size * limits.expansion):
+    if entry.file_size > min(limits.total_bytes, limits.unpacked(entry.compress_size)):
         raise UnsafeFileError(
             f"{where}: the member {entry.filename!r} declares {entry.file_size:,} bytes, and "
             f"{entry.compress_size:,} are stored."

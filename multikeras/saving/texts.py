@@ -8,6 +8,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.saving import reader
+from multikeras.saving.byte_code import without_code
 from multikeras.saving.libraries import yaml as _yaml
 from multikeras.saving.limits import LIMITS
 from multikeras.saving.snapshot import KERAS_VERSION, architecture_of
@@ -87,4 +88,5 @@ def _model(content: Any, custom_objects: Mapping[str, Any] | None) -> Any:
 
     if keras3_config.is_keras3(content):
         content = keras3_config.from_keras3(content)
+    content, _ = without_code(content, True, "The text of a model")
     return deserialize(content, custom_objects)
