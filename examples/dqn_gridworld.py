@@ -3,9 +3,8 @@
     python examples/dqn_gridworld.py
 
 After Mnih and others ("Human-level control through deep reinforcement learning", 2015). The loss compares the value
-of what was done with what a slower copy of the network expects of the next state. That does not fit into `compile`:
-the graph is written out, the updates of an optimizer of one's own become those of a `K.function`, and another moves
-the copy.
+of what was done with what a slower copy of the network expects of the next state. `compile` has no place for that: the
+updates of an optimizer of one's own become those of a `K.function`, and another function moves the copy.
 """
 
 from collections import deque
