@@ -165,8 +165,12 @@ def _write(target: Any, overwrite: bool, write: Any) -> None:
         return
     if not overwrite and os.path.exists(target) and not _confirmed(target):
         return
-    with replacing(Path(target)) as draft, h5py.File(draft, "w") as file:
-        write(file)
+    try:
+        with replacing(Path(target)) as draft, h5py.File(draft, "w") as file:
+            write(file)
+    except RuntimeError as error:
+        # What h5py raises where a file cannot be closed, as on a full disk.
+        raise OSError(f"{os.fspath(target)} cannot be written: {error}. What was there is as it was.") from error
 
 
 def _write_archive(model: Any, path: Any, overwrite: bool, include_optimizer: bool) -> None:
