@@ -48,7 +48,7 @@ def inv(x: Any) -> Tensor:
 
 
 def det(x: Any) -> Tensor:
-    """Determinants. First derivatives are right at singular matrices too, second ones are NaN there.
+    """Determinants. Derivatives are right at singular matrices too, from the second on up to 16 by 16.
 
     Args:
         x: Matrices (…, n, n).

@@ -47,6 +47,7 @@ CASES: dict[str, tuple[Any, tuple[np.ndarray, ...]]] = {
     "cholesky": (lambda x: K.cholesky(definite(x)), (normal(2, 3, 3),)),
     "inv": (K.inv, (regular(2, 3, 3),)),
     "det": (K.det, (regular(2, 3, 3),)),
+    "det of singular matrices": (K.det, (np.stack([np.outer([1.0, 2, 3], [1.0, -1, 2]), np.diag([1.0, 2, 0])]),)),
     "slogdet": (lambda x: K.slogdet(x)[1], (regular(2, 3, 3),)),
     "solve": (K.solve, (regular(2, 3, 3), normal(2, 3, 2))),
     "solve_triangular": (K.solve_triangular, (regular(2, 3, 3), normal(2, 3, 2))),

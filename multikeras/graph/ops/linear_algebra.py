@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from multikeras.contract import Primitive, primitive
+from multikeras.graph import operands
 from multikeras.graph.ops.algebra import matmul, swap_last
 from multikeras.graph.ops.elementwise import equal, greater_equal, less_equal
-from multikeras.graph.ops.rules import first_dtype, float_dtype, length_of, where
-from multikeras.graph.ops.shapes import expand_dims, iota
+from multikeras.graph.ops.rules import first_dtype, float_dtype, full_like, length_of, where
+from multikeras.graph.ops.shapes import expand_dims, gather, iota, transpose
 from multikeras.graph.tensor import Shape, Tensor
 
 
@@ -127,18 +128,51 @@ inv: Primitive = primitive(
 # -- determinants ---------------------------------------------------------------------------------
 
 
+#: Up to this side, matrices of cofactors are composed of the determinants that define them.
+_SMALL = 16
+
+
 def _cofactor(x: Tensor) -> Tensor:
-    made: Tensor = _over_matrix(det(x)) * swap_last(inv(x))
-    return made
+    side = _square(x)[-1]
+    if side is None or side > _SMALL:
+        # Side squared determinants would be too many; this is for regular matrices.
+        made: Tensor = _over_matrix(det(x)) * swap_last(inv(x))
+        return made
+    if side < 2:
+        return x * 0 + 1
+    # Row i of `others` leaves out number i; without row i and column j there remains a minor each.
+    others = operands.constant([[n for n in range(side) if n != i] for i in range(side)], "int32")
+    last = x.ndim - 1
+    cut = gather(gather(x, others, axis=last - 1), others, axis=last + 1)
+    minors = transpose(cut, permutation=(*range(last - 1), last - 1, last + 1, last, last + 2))
+    signs = operands.constant([[(-1) ** (i + j) for j in range(side)] for i in range(side)], x.dtype)
+    return det(minors) * signs
 
 
+def _cofactor_gradient(g: Tensor, x: Tensor) -> Tensor:
+    from multikeras.graph.gradients import gradients
+
+    made = gradients([_cofactor(x)], [x], [g])[0]
+    return full_like(x, 0) if made is None else made
+
+
+#: A primitive, so that its composition is asked for once the side is known.
+cofactor_gradient: Primitive = primitive(
+    "cofactor_gradient",
+    shape=lambda g, x: x.shape,
+    dtype=first_dtype,
+    gradient="composition",
+    composition=_cofactor_gradient,
+    doc="Gradient of cofactor.",
+)
 cofactor: Primitive = primitive(
     "cofactor",
     shape=_square,
     dtype=first_dtype,
-    gradient="composition",
+    gradient=lambda g, out, x: (cofactor_gradient(g, x),),
     composition=_cofactor,
-    doc="Derivative of the determinant by each entry, also of singular matrices; its own gradient is for others only.",
+    doc="Derivative of the determinant by each entry, also of singular matrices; its own gradient is for regular "
+    "ones, and for singular ones up to 16 by 16.",
 )
 det: Primitive = primitive(
     "det",

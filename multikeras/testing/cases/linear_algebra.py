@@ -119,6 +119,26 @@ def _cofactor(x: np.ndarray) -> np.ndarray:
     return made
 
 
+def _cofactor_gradient(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The cofactor of i, j has as its derivative by entry k, l the cofactor of that in what is left."""
+    made = np.zeros(x.shape)
+    side = x.shape[-1]
+    for i in range(side):
+        for j in range(side):
+            left = np.delete(np.delete(x, i, axis=-2), j, axis=-1)
+            rest = _cofactor(left) * (-1) ** (i + j) * g[..., i, j, None, None]
+            rows, columns = np.delete(np.arange(side), i), np.delete(np.arange(side), j)
+            made[..., rows[:, None], columns] += rest
+    return made
+
+
+def _without_a_column(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Matrices one column of which is 0."""
+    made = _regular(generator, shape) / 2
+    made[..., shape[-1] // 2] = 0
+    return made
+
+
 def _determinants() -> Iterator[Case]:
     for label, shape in _STACKS:
         x = (Input(_regular, shape),)
@@ -126,6 +146,15 @@ def _determinants() -> Iterator[Case]:
         dtypes = FLOATS if not label else WIDE_FLOATS[:1]
         yield Case("det", x, np.linalg.det, label, dtypes=dtypes, differentiable=smooth, tolerance=16)
         yield Case("cofactor", x, _cofactor, label, dtypes=dtypes, differentiable=smooth, tolerance=16)
+        yield Case(
+            "cofactor_gradient",
+            (Input(normal, shape), *x),
+            _cofactor_gradient,
+            label,
+            dtypes=dtypes,
+            differentiable=(0, 1) if shape[0] and shape[-1] > 1 else (),
+            tolerance=16,
+        )
         yield Case(
             "slogdet",
             x,
@@ -136,8 +165,15 @@ def _determinants() -> Iterator[Case]:
             tolerance=16,
         )
     singular = fixed([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.5, 1.0, 3.0]])
-    yield Case("det", (singular,), np.linalg.det, "singular", dtypes=WIDE_FLOATS, differentiable=(0,), order=1)
-    yield Case("cofactor", (singular,), _cofactor, "singular", dtypes=WIDE_FLOATS, tolerance=16)
+    yield Case("det", (singular,), np.linalg.det, "singular", dtypes=WIDE_FLOATS, differentiable=(0,))
+    yield Case("cofactor", (singular,), _cofactor, "singular", dtypes=WIDE_FLOATS, differentiable=(0,), tolerance=16)
+    twice = fixed([[1.0, 2.0, -1.0], [2.0, 4.0, -2.0], [-1.0, -2.0, 1.0]])
+    yield Case("det", (twice,), np.linalg.det, "of rank 1", dtypes=WIDE_FLOATS, differentiable=(0,))
+    large = (Input(_without_a_column, (2, 20, 20)),)
+    yield Case("cofactor", large, _cofactor, "large and singular", dtypes=("float64",), tolerance=64)
+    for side in (1, 2):
+        one = (Input(_regular, (2, side, side)),)
+        yield Case("cofactor", one, _cofactor, f"side {side}", differentiable=(0,), dtypes=WIDE_FLOATS, tolerance=16)
     swapped = fixed([[0.0, 2.0], [3.0, 0.0]])
     yield Case("slogdet", (swapped,), lambda x: (-1.0, np.log(6.0)), "negative", dtypes=WIDE_FLOATS)
 
