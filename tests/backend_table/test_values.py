@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
+from multikeras import layers
+from multikeras.models import Model
 
 
 def test_words(fresh_session):
@@ -213,9 +215,57 @@ def test_many_evaluations_in_constant_memory(each_backend):
         gc.enable()
 
 
+def printed(capfd) -> list[str]:
+    return capfd.readouterr().out.split("\n")[:-1]
+
+
 def test_print_tensor(each_backend, capfd):
     x = K.placeholder((2,))
-    f = K.function([x], [K.print_tensor(x, "seen: ") * 2])
+    shown = K.print_tensor(x, "seen: ")
+    f = K.function([x], [shown * 2])
     for _ in range(2):
         np.testing.assert_array_equal(f([[1.0, 2.0]])[0], [2, 4])
-    assert capfd.readouterr().out.count("seen: [1. 2.]") == 2
+    assert printed(capfd) == ["seen: [1. 2.]"] * 2
+    # Neither building, nor looking at the tensor, nor a function that does not need it prints.
+    assert "print_value" in repr(shown)
+    K.function([x], [x * 3])([[1.0, 2.0]])
+    assert printed(capfd) == []
+    y = K.print_tensor(K.constant(3, dtype="int32"))
+    for _ in range(2):
+        assert K.eval(y) == 3
+    assert printed(capfd) == ["3", "3"]
+
+
+def test_print_tensor_in_order_and_in_gradients(each_backend, capfd):
+    x = K.placeholder((2,))
+    first = K.print_tensor(x, "first ")
+    second = K.print_tensor(first * first, "second ")
+    loss = K.sum(second)
+    f = K.function([x], [loss, *K.gradients(loss, x)])
+    for _ in range(2):
+        value, slope = f([[1.0, 3.0]])
+        assert value == 10
+        np.testing.assert_array_equal(slope, [2, 6])
+    assert printed(capfd) == ["first [1. 3.]", "second [1. 9.]"] * 2
+
+
+def test_print_tensor_in_the_steps_of_a_loop(each_backend, capfd):
+    x = K.placeholder((1, None))
+
+    def step(entry, states):
+        total = K.print_tensor(states[0] + entry, "total ")
+        return total, [total]
+
+    last, _, _ = K.rnn(step, K.expand_dims(x), [K.zeros((1, 1))])
+    f = K.function([x], [last])
+    for feed in ([[1.0, 2.0, 3.0]], [[4.0, 5.0]]):
+        assert f([feed])[0] == np.sum(feed)
+    assert printed(capfd) == [f"total [[{n}.]]" for n in (1, 3, 6, 4, 9)]
+
+
+def test_print_tensor_in_a_model(each_backend, capfd):
+    source = layers.Input((2,))
+    model = Model(source, layers.Lambda(lambda t: K.print_tensor(t, "batch ") + 1)(source))
+    for batch in (1.0, 2.0):
+        np.testing.assert_array_equal(model.predict(np.full((1, 2), batch)), [[batch + 1, batch + 1]])
+    assert printed(capfd) == ["batch [[1. 1.]]", "batch [[2. 2.]]"]
