@@ -9,6 +9,7 @@ all backends but for the rounding of a logarithm and a root.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from multikeras.contract.backend import Array
@@ -32,14 +33,49 @@ class Ratio:
     above: tuple[float, ...]
     below: tuple[float, ...]
 
+    def beyond(self, *known: float) -> Ratio:
+        """What is left of the quotient Q(x) for x times itself, once the first terms are taken out.
+
+        With the terms a, b it is the R of Q(x) = a + x (b + R(x)), exactly. Where R is small beside what
+        stands before it, so are its rounding errors, which differ from library to library.
+        """
+        rest = list(self.above)
+        for power, term in enumerate(known):
+            for i, coefficient in enumerate(self.below):
+                if i + power < len(rest):
+                    rest[i + power] -= term * coefficient
+                else:
+                    rest.append(-term * coefficient)
+        return Ratio(tuple(rest[1:]), self.below)
+
 
 @dataclass(frozen=True)
 class Quantile:
-    """The three pieces: about the middle, and the tail up to and above `FAR`."""
+    """The three pieces: about the middle, and the tail up to and above `FAR`.
+
+    Attributes:
+        middle: In `CENTRE_SQUARE` - q ** 2, to be multiplied by q.
+        near: In r - `NEAR`.
+        far: In r - `FAR`.
+        slope: About the mean slope of the near piece.
+    """
 
     middle: Ratio
     near: Ratio
     far: Ratio
+    slope: float = 1.55
+
+    @cached_property
+    def middle_terms(self) -> tuple[float, Ratio]:
+        """The middle piece as a + x R(x): a, and R."""
+        first = self.middle.above[0]
+        return first, self.middle.beyond(first)
+
+    @cached_property
+    def near_terms(self) -> tuple[float, float, Ratio]:
+        """The near piece as a + x (b + R(x)): a, b, and R."""
+        first = self.near.above[0]
+        return first, self.slope, self.near.beyond(first, self.slope)
 
 
 PPND7 = Quantile(
@@ -146,8 +182,22 @@ def _quotient(ratio: Ratio, x: Array) -> Array:
 
 
 def _middle(q: Array, pieces: Quantile) -> Array:
-    made = _quotient(pieces.middle, CENTRE_SQUARE - q * q)
+    first, rest = pieces.middle_terms
+    x = CENTRE_SQUARE - q * q
+    made = _quotient(rest, x)
+    made *= x
+    made += first
     made *= q
+    return made
+
+
+def _near(tail: Array, pieces: Quantile) -> Array:
+    first, slope, rest = pieces.near_terms
+    x = tail - NEAR
+    made = _quotient(rest, x)
+    made += slope
+    made *= x
+    made += first
     return made
 
 
@@ -165,7 +215,7 @@ def quantile(xp: Any, q: Array, wide: bool) -> Array:
     """
     pieces = PPND16 if wide else PPND7
     tail = _tail(xp, q)
-    outside = _quotient(pieces.near, tail - NEAR)
+    outside = _near(tail, pieces)
     if wide:
         outside = xp.where(tail <= FAR, outside, _quotient(pieces.far, tail - FAR))
     return xp.where(xp.abs(q) <= CENTRE, _middle(q, pieces), xp.copysign(outside, q))
@@ -187,7 +237,7 @@ def quantile_by_blocks(xp: Any, q: Array, wide: bool) -> Array:
         beyond = xp.where(~(xp.abs(block) <= CENTRE))[0]
         far = block[beyond]
         tail = xp.asarray(_tail(xp, xp.asarray(far, dtype=xp.float64)), dtype=q.dtype)
-        outside = _quotient(pieces.near, tail - NEAR)
+        outside = _near(tail, pieces)
         if wide and not bool(xp.all(tail <= FAR)):
             outside = xp.where(tail <= FAR, outside, _quotient(pieces.far, tail - FAR))
         result[beyond] = xp.copysign(outside, far)

@@ -123,10 +123,10 @@ def steps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.abs(a.astype("longdouble") - b) / np.spacing(np.abs(b))
 
 
-@pytest.mark.parametrize(("dtype", "most"), [("float32", 6), ("float64", 10), ("float16", 1)])
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 4), ("float64", 4), ("float16", 2)])
 def test_normals_inside_programs(each_backend: str, dtype: str, most: int) -> None:
     # Enough of them for a few from the tails, and beside other work, as a compiler sees them: where it makes one
-    # operation of a product and a sum, the polynomials of the quantile differ by a few steps.
+    # operation of a product and a sum, the quantile differs by some steps.
     def draw() -> list[np.ndarray]:
         nodes = [make((20_000,), dtype, number) for number, make in enumerate(NORMAL.values())]
         return K.function([], [*nodes, *[K.tanh(t) for t in nodes]])([])
@@ -134,9 +134,7 @@ def test_normals_inside_programs(each_backend: str, dtype: str, most: int) -> No
     for name, a, b in zip(NORMAL, draw(), on_numpy(draw), strict=False):
         assert a.dtype == b.dtype == dtype
         assert np.max(np.abs(a.astype("float64"))) > (1.9 if "trunc" in name else 0.05 * 3), name
-        apart = steps(a, b)
-        assert np.max(apart) <= most, name
-        assert np.mean(apart > 4) < 2e-3, name
+        assert np.max(steps(a, b)) <= most, name
 
 
 def test_normals_with_a_mean(each_backend: str) -> None:

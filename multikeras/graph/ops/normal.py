@@ -32,9 +32,13 @@ def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
 
 def _quantile(q: Tensor) -> Tensor:
     pieces = PPND16 if q.dtype == "float64" else PPND7
-    middle = q * _quotient(pieces.middle, CENTRE_SQUARE - q * q)
+    first, rest = pieces.middle_terms
+    x = CENTRE_SQUARE - q * q
+    middle = (_quotient(rest, x) * x + first) * q
     tail = elementwise.sqrt(-elementwise.log(0.5 - elementwise.abs_(q)))
-    size = _quotient(pieces.near, tail - NEAR)
+    first, slope, rest = pieces.near_terms
+    x = tail - NEAR
+    size = (_quotient(rest, x) + slope) * x + first
     if q.dtype == "float64":
         size = select(operands.binary("less_equal", tail, FAR), size, _quotient(pieces.far, tail - FAR))
     outside = elementwise.sign(q) * size
