@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.saving import keras3_config
+from multikeras.saving.older import present_configuration
 from multikeras.saving.reader import CorruptFileError, Group
 from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 
@@ -103,7 +104,7 @@ def read(root: Group) -> Snapshot:
         training = keras3_config.training_config(training) if training is not None else None
         optimizer = keras3_config.optimizer_state(optimizer)
     else:
-        architecture = keras3_config.with_listed_inputs(architecture)
+        architecture = present_configuration(keras3_config.with_listed_inputs(architecture))
     weights = root.group("model_weights")
     return Snapshot(
         architecture=dict(architecture),

@@ -1,15 +1,62 @@
-"""Weights of older files in today's order."""
+"""Weights of older files in today's order.
+
+Keras 1 kept every gate of a recurrent layer apart and the kernels of channels-first convolutions in
+Theano's order; Theano and CNTK differ in whether kernels are flipped; and what a layer of cuDNN keeps
+as a matrix is the memory of its transpose. The layouts are those of Keras 1.2 and 2.3, as their
+documentation and files show them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from multikeras.saving.snapshot import LayerWeights, Snapshot
+from multikeras.utils.conv_utils import convert_kernel
+
+Arrays = list[np.ndarray]
+
+#: Backends of older Keras whose convolutions flip their kernels, which ours do not.
+_FLIPPING = frozenset({"theano"})
+
+#: Backends of Keras 1 and 2: a file of theirs was not written here.
+_THEIRS = frozenset({"tensorflow", "theano", "cntk"})
+
+_FLIPPED = frozenset({"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"})
+
+#: Where the matrices of i, f, c and o begin among the twelve arrays of an LSTM of Keras 1, which kept i, c, f and o.
+_LSTM_GATES = (0, 6, 3, 9)
+_GRU_GATES = (0, 3, 6)
 
 
-def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> list[np.ndarray]:
+#: By the name that Keras 1 wrote into regularizers and constraints: the class, and arguments with another name now.
+_NAMED: dict[str, tuple[str, dict[str, str]]] = {
+    "ActivityRegularizer": ("L1L2", {}),
+    "L1L2Regularizer": ("L1L2", {}),
+    "MaxNorm": ("MaxNorm", {"m": "max_value"}),
+    "NonNeg": ("NonNeg", {}),
+    "UnitNorm": ("UnitNorm", {}),
+    "WeightRegularizer": ("L1L2", {}),
+}
+
+
+def present_configuration(content: Any) -> Any:
+    """A configuration of Keras 1 whose regularizers and constraints are written as today."""
+    if isinstance(content, list):
+        return [present_configuration(entry) for entry in content]
+    if not isinstance(content, Mapping):
+        return content
+    made = {key: present_configuration(value) for key, value in content.items()}
+    name = made.get("name")
+    if "class_name" in made or not isinstance(name, str) or name not in _NAMED or len(made) > 3:
+        return made
+    kind, renamed = _NAMED[name]
+    return {"class_name": kind, "config": {renamed.get(k, k): v for k, v in made.items() if k != "name"}}
+
+
+def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> Arrays:
     """The arrays of a layer of a file as the layer of today has them.
 
     Args:
@@ -17,4 +64,143 @@ def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> list[
         source: What the file holds.
         snapshot: The file, whose version and backend say how the arrays are laid out.
     """
-    return [value for _, value in source.weights]
+    arrays = [value for _, value in source.weights]
+    return _present(layer, arrays, snapshot.keras_version.split(".")[0] == "1", snapshot.backend)
+
+
+def _present(layer: Any, arrays: Arrays, is_first: bool, backend: str) -> Arrays:
+    kind = type(layer).__name__
+    if kind == "Bidirectional":
+        half = len(arrays) // 2
+        forward = _present(layer.forward_layer, arrays[:half], is_first, backend)
+        return [*forward, *_present(layer.backward_layer, arrays[half:], is_first, backend)]
+    if kind == "TimeDistributed":
+        return _present(layer.layer, arrays, is_first, backend)
+    if hasattr(layer, "layers") and hasattr(layer, "_set_graph"):
+        return _nested(layer, arrays, is_first, backend)
+    if is_first and kind in _OF_KERAS_1:
+        arrays = _OF_KERAS_1[kind](layer, list(arrays))
+    if backend in _THEIRS and kind in _FLIPPED and arrays:
+        arrays = _of_backend(layer, kind, list(arrays), backend)
+    if kind in ("LSTM", "CuDNNLSTM", "GRU", "CuDNNGRU"):
+        arrays = _of_cudnn(layer, kind, arrays, backend in _THEIRS)
+    return arrays
+
+
+def _nested(model: Any, arrays: Arrays, is_first: bool, backend: str) -> Arrays:
+    """The arrays of a model inside a model, layer by layer.
+
+    Keras 2 lists the trainable weights of all its layers before the others; where nothing is frozen in
+    between, that is the order of the layers.
+    """
+    found: Arrays = []
+    left = list(arrays)
+    for layer in model.layers:
+        count = len(layer.weights)
+        found += _present(layer, left[:count], is_first, backend)
+        left = left[count:]
+    return found + left
+
+
+# -- Keras 1 ------------------------------------------------------------------------------------
+
+
+def _conv1d(layer: Any, arrays: Arrays) -> Arrays:
+    # (length, 1, in, out), or of Theano's order (out, in, length, 1).
+    kernel = arrays[0]
+    if kernel.ndim == 4:
+        if kernel.shape[:2] != (layer.kernel_size[0], 1) or kernel.shape[3] != layer.filters:
+            kernel = kernel.transpose(2, 3, 1, 0)
+        arrays[0] = kernel[:, 0]
+    return arrays
+
+
+def _conv(layer: Any, arrays: Arrays) -> Arrays:
+    if layer.data_format == "channels_first":
+        spatial = range(2, arrays[0].ndim)
+        arrays[0] = arrays[0].transpose(*spatial, 1, 0)
+    return arrays
+
+
+def _conv_transpose(layer: Any, arrays: Arrays) -> Arrays:
+    first = layer.data_format == "channels_first"
+    arrays[0] = arrays[0].transpose((2, 3, 0, 1) if first else (0, 1, 3, 2))
+    return arrays
+
+
+def _gates(arrays: Sequence[np.ndarray], begins: Sequence[int]) -> Arrays:
+    """Kernel, recurrent kernel and bias from the three arrays of every gate."""
+    return [np.concatenate([arrays[begin + part] for begin in begins], axis=-1) for part in range(3)]
+
+
+def _lstm(layer: Any, arrays: Arrays) -> Arrays:
+    return _gates(arrays, _LSTM_GATES) if len(arrays) == 12 else arrays
+
+
+def _gru(layer: Any, arrays: Arrays) -> Arrays:
+    return _gates(arrays, _GRU_GATES) if len(arrays) == 9 else arrays
+
+
+def _conv_lstm(layer: Any, arrays: Arrays) -> Arrays:
+    if len(arrays) != 12:
+        return arrays
+    if layer.data_format == "channels_first":
+        arrays = [a.transpose(2, 3, 1, 0) if a.ndim == 4 else a for a in arrays]
+    return _gates(arrays, _LSTM_GATES)
+
+
+_OF_KERAS_1: dict[str, Callable[[Any, Arrays], Arrays]] = {
+    "Conv1D": _conv1d,
+    "Conv2D": _conv,
+    "Conv2DTranspose": _conv_transpose,
+    "Conv3D": _conv,
+    "ConvLSTM2D": _conv_lstm,
+    "GRU": _gru,
+    "LSTM": _lstm,
+}
+
+
+# -- backends -----------------------------------------------------------------------------------
+
+
+def _of_backend(layer: Any, kind: str, arrays: Arrays, backend: str) -> Arrays:
+    """Kernels turned around, and brought from Theano's order of axes, where an older backend wants it."""
+    for i in range(2 if kind == "ConvLSTM2D" else 1):
+        if backend in _FLIPPING:
+            arrays[i] = convert_kernel(arrays[i])
+        expected = layer.weights[i].shape
+        if arrays[i].shape != expected and arrays[i].ndim == 4 and arrays[i].transpose(2, 3, 1, 0).shape == expected:
+            arrays[i] = arrays[i].transpose(2, 3, 1, 0)
+    return arrays
+
+
+# -- cuDNN --------------------------------------------------------------------------------------
+
+
+def _of_cudnn(layer: Any, kind: str, arrays: Arrays, is_theirs: bool) -> Arrays:
+    """Recurrent weights between the layers of cuDNN and the others.
+
+    The two biases of a layer of cuDNN are one for LSTM, and the rows of one for GRU with reset_after.
+    """
+    if len(arrays) != 3:
+        return arrays
+    kernel, recurrent, bias = arrays
+    count = 4 if kind.endswith("LSTM") else 3
+    units = recurrent.shape[0]
+    from_cudnn = bias.shape == (2 * count * units,)
+    if from_cudnn and is_theirs:
+        kernel = _each(kernel, count, lambda part: part.T.reshape(part.shape, order="F"))
+        recurrent = _each(recurrent, count, lambda part: part.T)
+    if kind == "LSTM" and from_cudnn:
+        bias = bias.reshape(2, -1).sum(axis=0)
+    elif kind == "CuDNNLSTM" and bias.shape == (count * units,):
+        bias = np.tile(0.5 * bias, 2).astype(bias.dtype)
+    elif kind == "GRU" and from_cudnn and getattr(layer, "reset_after", False):
+        bias = bias.reshape(2, -1)
+    elif kind == "CuDNNGRU" and bias.shape == (2, count * units):
+        bias = bias.reshape(-1)
+    return [kernel, recurrent, bias]
+
+
+def _each(matrix: np.ndarray, count: int, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    return np.concatenate([function(part) for part in np.split(matrix, count, axis=1)], axis=1)
