@@ -7,30 +7,116 @@ unknown name is answered alike everywhere, with a list of the names there are.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections import ChainMap
+from collections.abc import Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+Made = TypeVar("Made")
 
 #: Objects that users made known by name, for reading configurations.
 _custom: dict[str, Any] = {}
+#: Names of registered classes and functions, for writing configurations.
+_registered: dict[Any, str] = {}
+#: Tables of the blocks around, innermost first; every thread and every asynchronous task has its own.
+_scopes: ContextVar[tuple[dict[str, Any], ...]] = ContextVar("custom_object_scopes", default=())
 
 
-def get_custom_objects() -> dict[str, Any]:
-    """The table of objects known by name beside the built-in ones; it may be changed."""
-    return _custom
+def get_custom_objects() -> MutableMapping[str, Any]:
+    """The table of objects known by name beside the built-in ones; it may be changed.
+
+    Inside a `custom_object_scope` it is that of the block, on top of the one outside: what is written to it is
+    forgotten with the block.
+    """
+    scopes = _scopes.get()
+    return ChainMap(*scopes, _custom) if scopes else _custom
 
 
-@contextmanager
-def custom_object_scope(*tables: Mapping[str, Any] | None) -> Iterator[None]:
-    """In this block the given tables of names count as well."""
-    before = dict(_custom)
-    for table in tables:
-        _custom.update(table or {})
-    try:
-        yield
-    finally:
-        _custom.clear()
-        _custom.update(before)
+class CustomObjectScope:
+    """A block in which further names count: `with CustomObjectScope({"Scale": Scale}):`.
+
+    It counts for the thread (and the asynchronous task) that entered it, and for no other.
+    """
+
+    def __init__(self, *tables: Mapping[str, Any] | None) -> None:
+        """Keeps the tables.
+
+        Args:
+            *tables: Objects by name; later ones count before earlier ones, and None is as good as empty.
+
+        Raises:
+            TypeError: If one of them is no table.
+        """
+        for table in tables:
+            if table is not None and not isinstance(table, Mapping):
+                raise TypeError(
+                    f"custom_object_scope takes dictionaries of objects by name, such as {{'Scale': Scale}}, received "
+                    f"{table!r}."
+                )
+        self._tables = tables
+
+    def __enter__(self) -> CustomObjectScope:
+        own: dict[str, Any] = {}
+        for table in self._tables:
+            own.update(table or {})
+        _scopes.set((own, *_scopes.get()))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _scopes.set(_scopes.get()[1:])
+
+
+def custom_object_scope(*tables: Mapping[str, Any] | None) -> CustomObjectScope:
+    """In this block the given tables of names count as well; see `CustomObjectScope`."""
+    return CustomObjectScope(*tables)
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Made], Made]:
+    """A decorator that makes a class or a function known for good, as `package>name`.
+
+    Configurations are then written and read without `custom_objects`.
+
+    Args:
+        package: Whose it is, so that equal names do not meet.
+        name: Its name; that of the class or function if None.
+
+    Raises:
+        ValueError: If another object has this name already, or if a class has no `get_config`.
+    """
+
+    def register(made: Made) -> Made:
+        if inspect.isclass(made) and not hasattr(made, "get_config"):
+            raise ValueError(f"{made.__name__} cannot be registered: a configuration needs its method get_config.")
+        full = f"{package}>{name or getattr(made, '__name__', type(made).__name__)}"
+        known = _custom.get(full)
+        # A cell of a notebook that runs again defines the same class anew.
+        if known is not None and _home(known) != _home(made):
+            raise ValueError(f"{full!r} is the registered name of {known!r} already; give {made!r} another one.")
+        _custom[full] = made
+        _registered[made] = full
+        return made
+
+    return register
+
+
+def _home(made: Any) -> tuple[Any, Any]:
+    return getattr(made, "__module__", None), getattr(made, "__qualname__", None)
+
+
+def get_registered_name(made: Any) -> str:
+    """The name under which a class or a function was registered, else its own."""
+    return _registered.get(made) or made.__name__
+
+
+def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """What stands under a registered name, or None.
+
+    Args:
+        name: `'package>name'`, or a name in `custom_objects`.
+        custom_objects: Names that count before all others.
+    """
+    return (custom_objects or {}).get(name, get_custom_objects().get(name))
 
 
 def serialize(instance: Any) -> Any:
@@ -45,10 +131,9 @@ def serialize(instance: Any) -> Any:
     if instance is None or isinstance(instance, str):
         return instance
     if hasattr(instance, "get_config") and not inspect.isclass(instance):
-        return {"class_name": type(instance).__name__, "config": instance.get_config()}
-    name = getattr(instance, "__name__", None)
-    if name is not None:
-        return name
+        return {"class_name": get_registered_name(type(instance)), "config": instance.get_config()}
+    if getattr(instance, "__name__", None) is not None:
+        return get_registered_name(instance)
     raise ValueError(f"{instance!r} cannot be written to a configuration: give it a method get_config.")
 
 
@@ -58,23 +143,27 @@ def find(name: str, known: Mapping[str, Any], kind: str, custom_objects: Mapping
     Raises:
         ValueError: If nothing has this name; the message lists the names there are.
     """
-    for table in (custom_objects or {}, _custom, known):
+    custom = get_custom_objects()
+    for table in (custom_objects or {}, custom, known):
         if name in table:
             return table[name]
-    names = sorted({*known, *_custom, *(custom_objects or {})})
+    there = sorted({*known, *custom, *(custom_objects or {})})
     raise ValueError(
-        f"Unknown {kind} {name!r}. {_similar(name, names)}Known: {', '.join(names)}. One of your own is passed as an "
-        "object, or in custom_objects."
+        f"Unknown {kind} {name!r}.{_suggestion(name, there)} Known: {', '.join(there)}. One of your own is passed as "
+        "an object, or in custom_objects."
     )
 
 
-def _similar(name: str, names: Sequence[str]) -> str:
-    """`"Did you mean 'mse'? "`, or nothing if no name is like it."""
-    import difflib
-
-    by_lower = {known.lower(): known for known in names}
-    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
-    return f"Did you mean {by_lower[found[0]]!r}? " if found else ""
+def _suggestion(name: str, there: list[str]) -> str:
+    """A question with the known name that looks most like the unknown one, or nothing."""
+    spellings: dict[str, list[str]] = {}
+    for known in there:
+        spellings.setdefault(known.lower().replace("_", ""), []).append(known)
+    close = get_close_matches(name.lower().replace("_", "").replace("-", "").replace(" ", ""), spellings, n=1)
+    if not close:
+        return ""
+    # Of a function and a class of one name, that which is written alike.
+    return f" Did you mean {get_close_matches(name, spellings[close[0]], n=1, cutoff=0)[0]!r}?"
 
 
 def deserialize(
@@ -98,8 +187,11 @@ def deserialize(
         raise ValueError(
             f"A configuration of {kind} is a name or a dictionary with 'class_name' and 'config', received {config!r}."
         )
-    found = find(config["class_name"], known, kind, custom_objects)
     made = config["config"]
+    if config["class_name"] == "function" and isinstance(made, str):
+        # How Keras 3 writes a function.
+        return find(config.get("registered_name") or made, known, kind, custom_objects)
+    found = find(config["class_name"], known, kind, custom_objects)
     if hasattr(found, "from_config"):
         return _from_config(found, made, custom_objects)
     return found(**made)
@@ -133,8 +225,24 @@ def get(identifier: Any, known: Mapping[str, Any], kind: str) -> Any:
 
 def accepts(function: Callable[..., Any], argument: str) -> bool:
     """Whether a callable takes an argument of this name."""
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        # Some built-in functions do not tell; they take no arguments by name.
+        return False
     return any(p.name == argument or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-__all__ = ["accepts", "custom_object_scope", "deserialize", "find", "get", "get_custom_objects", "serialize"]
+__all__ = [
+    "CustomObjectScope",
+    "accepts",
+    "custom_object_scope",
+    "deserialize",
+    "find",
+    "get",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "register_keras_serializable",
+    "serialize",
+]

@@ -9,6 +9,7 @@ from multikeras.utils.generic_utils import (
     custom_object_scope,
     deserialize_keras_object,
     get_custom_objects,
+    register_keras_serializable,
     serialize_keras_object,
 )
 from multikeras.utils.io_utils import HDF5Matrix
@@ -32,6 +33,7 @@ __all__ = [
     "io_utils",
     "normalize",
     "np_utils",
+    "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
     "to_categorical",

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from multikeras import lookup
-from multikeras.lookup import custom_object_scope, get_custom_objects
+from multikeras.lookup import (
+    CustomObjectScope,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from multikeras.utils.progress import Progbar
 
 __all__ = [
@@ -16,14 +23,15 @@ __all__ = [
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
     "has_arg",
+    "register_keras_serializable",
     "serialize_keras_object",
     "slice_arrays",
     "to_list",
     "unpack_singleton",
 ]
-
-CustomObjectScope = custom_object_scope
 
 
 def serialize_keras_object(instance: Any) -> Any:
