@@ -224,7 +224,7 @@ class Grower:
             static = (None, *static[1:])
         leaf = Leaf(self.fresh(word), np.array(held_by(array, dtype)), dtype, static)
         self.leaves.append(leaf)
-        self.tensors[leaf.name] = make_leaf(leaf, leaf.array)
+        self.tensors[leaf.name] = make_leaf(leaf)
         self.values[leaf.name] = leaf.array
         return leaf.name
 

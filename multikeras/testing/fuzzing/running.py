@@ -8,25 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from multikeras import backend as K
 from multikeras import registry
 from multikeras.contract import Backend, check_dtype, is_float
 from multikeras.graph.tensor import Tensor
 from multikeras.programs import Function, storage
-from multikeras.testing.case import held_by
 from multikeras.testing.fuzzing.script import Script, quiet
 from multikeras.testing.running import program
 
 #: How often a script is run, with the variables that the run before stored.
 RUNS = 2
 
-#: Relative size of the noise that shows how exactly a result is determined: several times what a
-#: library's rounding is in a function that is not the simplest.
-_NOISE = {"float64": 2e-12, "float32": 2e-6, "float16": 4e-3, "bfloat16": 3e-2}
-#: Relative difference that is always allowed, by type of the result.
-_ROUNDING = {"float64": 1e-12, "float32": 3e-6, "float16": 4e-3, "bfloat16": 3e-2}
-#: A result whose noise is larger than this share of it is not compared.
-_LOOSE = {"float64": 1e-3, "float32": 0.05, "float16": 0.2, "bfloat16": 0.5}
+#: Distance of 1 to the next number of each type.
+_STEP = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+#: Largest noise on what a kernel gives, in such steps: what libraries' functions differ by.
+_NOISE = 4
+#: Difference that is always allowed, in steps of the largest entry.
+_ROUNDING = 64
+#: A result that noise moves by more than this share of it is not compared.
+_LOOSE = {"float64": 1e-3, "float32": 0.05, "float16": 0.3, "bfloat16": 0.5}
+
+#: Kernels that round nothing: they move, compare and choose, draw bits, or run bodies of other kernels.
+_EXACT = (
+    "identity negative abs sign floor ceil round relu relu_gradient maximum minimum where stop_gradient reshape "
+    "transpose broadcast_to concatenate split slice place pad flip gather iota expand_dims squeeze sort argsort "
+    "take_along_axis scatter_along_axis reduce_max reduce_min max_pool max_pool_pick random_bits random_uniform "
+    "dropout_mask fold_in scan cond while_loop host_call print_value"
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,6 @@ def results(
     script: Script,
     backend: Backend,
     compiled: bool,
-    noise: int | None = None,
     runs: int = RUNS,
 ) -> list[Found]:
     """Outputs of several runs, then the variables.
@@ -63,7 +69,6 @@ def results(
         script: What to run.
         backend: Where.
         compiled: Whether as a compiled `K.function`; else kernel by kernel.
-        noise: Seed of the noise that is put on leaves and on every value made of them; None for none.
         runs: How often.
 
     Raises:
@@ -71,24 +76,17 @@ def results(
     """
     try:
         with quiet():
-            return _results(script, backend, compiled, noise, runs)
+            return _results(script, backend, compiled, runs)
     except Exception as error:
         # Whatever it is, it is what fuzzing looks for.
         raise Crash(f"{type(error).__name__}: {error}") from error
 
 
-def _results(script: Script, backend: Backend, compiled: bool, noise: int | None, runs: int) -> list[Found]:
-    leaves = {leaf.name: leaf.array for leaf in script.leaves}
-    seen: Callable[[str, Tensor], Tensor] | None = None
-    if noise is not None:
-        generator = np.random.default_rng(noise)
-        for leaf in script.leaves:
-            leaves[leaf.name] = _moved(leaf.array, leaf.dtype, generator)
-        seen = _Noise(script.floatx, generator)
-    made = script.build(leaves, seen)
+def _results(script: Script, backend: Backend, compiled: bool, runs: int) -> list[Found]:
+    made = script.build()
     fed = [leaf for leaf in script.leaves if leaf.name[0] == "x"]
     inputs = [made[leaf.name] for leaf in fed]
-    values = [leaves[leaf.name] for leaf in fed]
+    values = [leaf.array for leaf in fed]
     outputs = [made[name] for name in script.outputs]
     updates = [made[name] for name in script.updates]
     found = []
@@ -134,28 +132,34 @@ def _runner(
     return lambda: made.run(arrays)
 
 
-def _moved(array: np.ndarray, dtype: str, generator: np.random.Generator) -> np.ndarray:
-    if not is_float(dtype):
-        return array
-    return held_by(array * (1 + _NOISE[dtype] * generator.uniform(-1, 1, size=array.shape)), dtype)
+def noisy(seed: int) -> Backend:
+    """NumPy's kernels, with a little noise on every number that is rounded.
 
+    It is what shows how exactly a result is determined: the rounding of another library is such a noise.
+    """
+    made = type(registry.host())()
+    generator = np.random.default_rng(seed)
 
-class _Noise:
-    """Multiplies values by numbers near 1."""
+    def moved(value: Any, of: str) -> Any:
+        if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind != "f":
+            return value
+        factor = 1 + _NOISE * _STEP[of] * generator.uniform(-1, 1, size=value.shape)
+        return (np.asarray(value) * factor).astype(value.dtype)
 
-    def __init__(self, floatx: str, generator: np.random.Generator) -> None:
-        self.floatx = floatx
-        self.generator = generator
+    def with_noise(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*inputs: Any, **attributes: Any) -> Any:
+            result = kernel(*inputs, **attributes)
+            if isinstance(result, tuple):
+                return tuple(moved(each, each.dtype.name) if isinstance(each, np.ndarray) else each for each in result)
+            if name == "cast" and (inputs[0].dtype.kind != "f" or inputs[0].dtype.itemsize <= result.dtype.itemsize):
+                return result
+            return moved(result, result.dtype.name)
 
-    def __call__(self, name: str, tensor: Tensor) -> Tensor:
-        factor = self.generator.uniform(-1, 1)
-        if not is_float(tensor.dtype):
-            return tensor
-        # One factor for each place modulo 7, whatever the lengths turn out to be.
-        flat = K.reshape(tensor, (-1,))
-        places = K.cast(K.cumsum(K.ones_like(flat, dtype="int32")) % 7, tensor.dtype)
-        wave = 1 + (places - 3.0) * (factor * _NOISE[tensor.dtype] / 3)
-        return K.reshape(flat * wave, K.shape(tensor))
+        return run
+
+    exact = frozenset(_EXACT.split())
+    made.kernels = {name: k if name in exact else with_noise(name, k) for name, k in made.kernels.items()}
+    return made
 
 
 @dataclass(frozen=True)
@@ -177,15 +181,15 @@ class Reference:
 
 
 def reference(script: Script, runs: int = RUNS) -> Reference:
-    """Runs a script by NumPy, kernel by kernel, and twice more with noise."""
+    """Runs a script by NumPy, kernel by kernel, and three times more with noise."""
     host = registry.host()
     found = results(script, host, False, runs=runs)
     try:
-        noisy = [results(script, host, False, noise=number, runs=runs) for number in (1, 2)]
+        others = [results(script, noisy(number), False, runs=runs) for number in (1, 2, 3)]
     except Crash:
         # Noise can take a matrix out of the domain of a function that raises.
         return Reference(found, [None] * len(found))
-    return Reference(found, [_allowed(first, others) for first, *others in zip(found, *noisy, strict=True)])
+    return Reference(found, [_allowed(first, rest) for first, *rest in zip(found, *others, strict=True)])
 
 
 def _allowed(first: Found, others: Sequence[Found]) -> float | None:
@@ -200,10 +204,8 @@ def _allowed(first: Found, others: Sequence[Found]) -> float | None:
             return None
         both = np.isfinite(value)
         spread = max(spread, float(np.max(np.abs(value - moved), where=both, initial=0.0)))
-    largest = float(np.max(np.abs(value), where=np.isfinite(value), initial=0.0))
-    # A small number may be the difference of large ones inside one function, which no noise reaches.
-    scale = max(largest, 0.3)
-    limit = 10 * spread + _ROUNDING[first.dtype] * scale
+    scale = float(np.max(np.abs(value), where=np.isfinite(value), initial=0.0))
+    limit = 10 * spread + _ROUNDING * _STEP[first.dtype] * scale
     return limit if limit <= _LOOSE[first.dtype] * scale else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,8 @@ import numpy as np
 from multikeras import backend as K
 from multikeras import optimizers
 from multikeras.graph.tensor import Tensor
-from multikeras.testing.case import held_by
 
 _NAME = re.compile(r"\b[cuvwx]\d+\b")
-
-Seen = Callable[[str, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,26 +105,15 @@ class Script:
         leaves = tuple(leaf for leaf in self.leaves if leaf.name in wanted)
         return Script(leaves, tuple(reversed(lines)), self.outputs, self.updates, self.floatx, self.phase, self.seed)
 
-    def build(self, leaves: Mapping[str, np.ndarray] | None = None, seen: Seen | None = None) -> dict[str, Any]:
-        """Makes the graph.
-
-        Args:
-            leaves: Other entries for leaves, by name.
-            seen: Takes the name and the tensor of every value, and returns what is used in its place.
-
-        Returns:
-            Tensors by name.
-        """
+    def build(self) -> dict[str, Any]:
+        """Makes the graph, and gives its tensors by name."""
         made = namespace()
         with float_type(self.floatx):
             np.random.seed(self.seed % 2**32)
             for leaf in self.leaves:
-                made[leaf.name] = make_leaf(leaf, (leaves or {}).get(leaf.name, leaf.array))
+                made[leaf.name] = make_leaf(leaf)
             for line in self.lines:
                 execute(line.code, made)
-                for name in line.names:
-                    if seen is not None and name[0] == "v":
-                        made[name] = seen(name, made[name])
         return made
 
     def __str__(self) -> str:
@@ -162,12 +148,11 @@ def namespace() -> dict[str, Any]:
     return {"K": K, "np": np, "optimizers": optimizers}
 
 
-def make_leaf(leaf: Leaf, array: np.ndarray) -> Tensor:
+def make_leaf(leaf: Leaf) -> Tensor:
     """The tensor of a leaf."""
     if leaf.name[0] == "x":
         return K.placeholder(leaf.shape, dtype=leaf.dtype)
-    held = held_by(array, leaf.dtype)
-    return K.variable(held, dtype=leaf.dtype) if leaf.name[0] == "w" else K.constant(held, dtype=leaf.dtype)
+    return (K.variable if leaf.name[0] == "w" else K.constant)(leaf.array, dtype=leaf.dtype)
 
 
 def execute(code: str, made: dict[str, Any]) -> None:
