@@ -112,7 +112,7 @@ def _converted(layer: Layer, value: Any) -> np.ndarray:
     calls.check_no_layer(layer.name, value)
     if value is None or isinstance(value, (str, Mapping)):
         raise TypeError(f"Layer {layer.name!r} is called on a tensor, an array, or a list of them; received {value!r}.")
-    return np.asarray(value)
+    return value.toarray() if hasattr(value, "tocsr") else np.asarray(value)
 
 
 def _key(value: Any) -> Any:

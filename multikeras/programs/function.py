@@ -70,6 +70,7 @@ class Function:
         self._lock = threading.Lock()
         self._fits: set[str] = set()
         self._warned = False
+        self._densified = 0
 
     def __call__(self, inputs: Any = ()) -> list[np.ndarray]:
         """Runs once.
@@ -110,6 +111,10 @@ class Function:
                 if type(value) is np.ndarray and value.dtype.kind != "O" or backend.is_array(value):
                     array = backend.feed(value, tensor.dtype)
                 else:
+                    if hasattr(value, "tocsr"):
+                        # There are no sparse arrays beyond the door.
+                        self._densified += 1
+                        value = value.toarray()
                     array = backend.feed(_as_fed(value, tensor, self.name), tensor.dtype)
                 values.append(array)
                 key += (array.shape,)
@@ -183,6 +188,8 @@ class Function:
                 kind = line.tensor.primitive.name if line.tensor.primitive is not None else ""
                 text.append(f"  {kind}({attributes}) -> {line.tensor.shape} {line.tensor.dtype}")
             text.append(f"  stores: {', '.join(v.name for v in program.stored) or 'nothing'}")
+        if self._densified:
+            text.append(f"sparse matrices made dense: {self._densified}")
         return "\n".join(text) or f"{self.name} has not run yet."
 
 

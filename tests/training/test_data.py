@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import Dense
-from multikeras.models import Sequential
+from multikeras.layers import Dense, Input
+from multikeras.models import Model, Sequential
 from multikeras.optimizers import SGD
 from multikeras.training import tables
 from multikeras.training.data import Data
@@ -193,6 +193,16 @@ def test_sparse_matrices(each_backend):
     sparse = pytest.importorskip("scipy.sparse")
     check(sparse.csr_matrix(X), Y)
     check(sparse.coo_matrix(X), sparse.csr_matrix(Y))
+    check(sparse.csc_array(X), Y)
+    x = Input((4,), sparse=True)
+    assert K.is_sparse(x)
+    model = Model(x, Dense(1, kernel_initializer="ones")(x))
+    expected = X.sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict(sparse.csr_matrix(X)), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model(sparse.csr_matrix(X)).numpy(), expected, rtol=1e-5, atol=1e-6)
+    function = K.function([x], [model.output])
+    np.testing.assert_allclose(function([sparse.lil_matrix(X)])[0], expected, rtol=1e-5, atol=1e-6)
+    assert "sparse matrices made dense: 1" in function.explain()
 
 
 def test_data_frames():

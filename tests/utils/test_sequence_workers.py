@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.utils import Sequence
+from multikeras.utils import HDF5Matrix, Sequence
 from multikeras.utils.batch_processes import start_method_of
 from multikeras.utils.data_utils import (
     GeneratorEnqueuer,
@@ -242,6 +242,26 @@ def test_workers_have_one_thread_each():
     found = taken(SequenceStream(Threads(), 1, True), 1)[0]
     assert found
     assert set(found) == {1}
+
+
+@forks
+def test_workers_open_files_anew(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    rows = np.arange(4000, dtype="float32").reshape(400, 10)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"] = rows
+
+    class Rows(Numbers):
+        matrix = HDF5Matrix(tmp_path / "data.h5", "x")
+
+        def __getitem__(self, index):
+            return self.matrix[np.random.permutation(400)[:50]], self.matrix[index * 10 : index * 10 + 10]
+
+    data = Rows(40)
+    for random, in_order in taken(SequenceStream(data, 3, True), 40):
+        assert set(random[:, 0]) <= set(rows[:, 0])
+        assert in_order[0, 0] % 100 == 0
+    np.testing.assert_array_equal(data.matrix[3:5], rows[3:5])
 
 
 def test_data_sets_are_sent_to_processes_that_start_anew(tmp_path, monkeypatch, capfd):
