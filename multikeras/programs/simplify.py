@@ -36,7 +36,8 @@ def _made_by(tensor: Tensor, name: str) -> bool:
 
 
 def _is_number(tensor: Tensor, number: float) -> bool:
-    return isinstance(tensor, Constant) and tensor.value.ndim == 0 and bool(tensor.value == number)
+    """Whether a tensor is a constant all of whose entries are this number."""
+    return isinstance(tensor, Constant) and 0 < tensor.value.size <= 64 and bool(np.all(tensor.value == number))
 
 
 @_rule("identity", "stop_gradient", "custom_gradient")
@@ -95,7 +96,17 @@ def _pad(spec: Specialiser, inputs: tuple[Tensor, ...], attributes: dict[str, An
 
 @_rule("concatenate")
 def _concatenate(spec: Specialiser, inputs: tuple[Tensor, ...], attributes: dict[str, Any]) -> Tensor | None:
-    return inputs[0] if len(inputs) == 1 else None
+    if len(inputs) == 1:
+        return inputs[0]
+    axis = attributes["axis"]
+    if any(_made_by(x, "concatenate") and x.attributes["axis"] == axis for x in inputs):
+        parts = [
+            part
+            for x in inputs
+            for part in (x.inputs if _made_by(x, "concatenate") and x.attributes["axis"] == axis else (x,))
+        ]
+        return spec.emit(PRIMITIVES["concatenate"], tuple(parts), attributes)
+    return None
 
 
 @_rule("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", "reduce_all")
@@ -117,7 +128,35 @@ def _add(spec: Specialiser, inputs: tuple[Tensor, ...], attributes: dict[str, An
         return x
     if _made_by(y, "negative"):
         return spec.emit(PRIMITIVES["subtract"], (x, y.inputs[0]), {})
+    if _made_by(x, "place") and _made_by(y, "place"):
+        return _add_places(spec, x, y)
     return None
+
+
+def _add_places(spec: Specialiser, x: Tensor, y: Tensor) -> Tensor | None:
+    """Two neighbours in one array of zeros, such as the gradients of gates that were cut out of a product."""
+    first, second = x.attributes, y.attributes
+    if x.shape != y.shape or any(n != 1 for n in (*first["steps"], *second["steps"])):
+        return None
+    spans = [list(zip(a["starts"], a["stops"], strict=True)) for a in (first, second)]
+    apart = [axis for axis, (one, other) in enumerate(zip(*spans, strict=True)) if one != other]
+    if len(apart) != 1:
+        return None
+    (axis,) = apart
+    if spans[0][axis][1] != spans[1][axis][0]:
+        x, y, first, second = y, x, second, first
+        if first["stops"][axis] != second["starts"][axis]:
+            return None
+    joined = spec.emit(PRIMITIVES["concatenate"], (x.inputs[0], y.inputs[0]), {"axis": axis})
+    stops = tuple(second["stops"][i] if i == axis else stop for i, stop in enumerate(first["stops"]))
+    made: Tensor = spec.emit(PRIMITIVES["place"], (joined,), {**first, "stops": stops})
+    return made
+
+
+@_rule("place")
+def _place(spec: Specialiser, inputs: tuple[Tensor, ...], attributes: dict[str, Any]) -> Tensor | None:
+    (x,) = inputs
+    return x if x.shape == tuple(attributes["shape"]) else None
 
 
 @_rule("subtract")

@@ -33,7 +33,7 @@ from multikeras.graph.tensor import (
     Variable,
 )
 from multikeras.graph.updates import Update, chain
-from multikeras.programs import simplify
+from multikeras.programs import scans, simplify
 
 #: Constants are computed on the host up to this many entries; larger ones are cheap to make where
 #: they are used and dear to carry.
@@ -116,8 +116,8 @@ class Specialiser:
         # Creation order: it is what keeps memory low, since a gradient follows what it reads.
         for tensor in sorted(reached, key=lambda t: t.serial):
             self.demand(tensor)
-        stores = {variable: self.made[update] for variable, update in last.items()}
-        return Specialised([self.made[t] for t in outputs], stores)
+        made = scans.improve([self.made[t] for t in [*outputs, *last.values()]], self)
+        return Specialised(made[: len(outputs)], dict(zip(last, made[len(outputs) :], strict=True)))
 
     # -- what is needed -------------------------------------------------------------------------
 
@@ -379,7 +379,7 @@ class Specialiser:
         inner = Specialiser(given, self.settings, self.backend)
         for tensor in sorted(inner.reachable(graph.outputs), key=lambda t: t.serial):
             inner.demand(tensor)
-        outputs = [inner.made[t] for t in graph.outputs]
+        outputs = scans.improve([inner.made[t] for t in graph.outputs], inner)
         if primitive.name == "scan":
             first = 1 + attributes["num_sequences"]
             for place, output in zip(places[first:], outputs[: attributes["num_carries"]], strict=False):

@@ -30,6 +30,12 @@ def scalar(value: float) -> Tensor:
     return operands.scalar(value, "float32")
 
 
+def placed(x: Tensor, start: int, stop: int) -> Tensor:
+    """Some columns of `x` where they were, in zeros."""
+    made: Tensor = shapes.place(x[:, start:stop], starts=(0, start), stops=(3, stop), steps=(1, 1), shape=(3, 4))
+    return made
+
+
 RULES: dict[str, tuple[Callable[[Tensor], Tensor], list[str], Callable[[np.ndarray], Any]]] = {
     "identity": (elementwise.identity, [], lambda x: x),
     "stop_gradient": (elementwise.stop_gradient, [], lambda x: x),
@@ -56,6 +62,42 @@ RULES: dict[str, tuple[Callable[[Tensor], Tensor], list[str], Callable[[np.ndarr
     ),
     "slice of everything": (lambda x: x[:, 0:4], [], lambda x: x),
     "pad by nothing": (lambda x: shapes.pad(x, padding=((0, 0), (0, 0)), value=3), [], lambda x: x),
+    "neighbours in zeros": (
+        lambda x: placed(x, 3, 4) + placed(x, 0, 1) + placed(x, 1, 3),
+        ["slice", "slice", "slice", "place", "place", "place", "add", "add"],
+        lambda x: x,
+    ),
+    "neighbours in zeros, one after the other": (
+        lambda x: placed(x, 2, 4) + placed(x, 1, 2) + placed(x, 0, 1),
+        ["slice", "slice", "slice", "concatenate"],
+        lambda x: x,
+    ),
+    "places apart in zeros": (
+        lambda x: placed(x, 2, 4) + placed(x, 0, 1),
+        ["slice", "place", "slice", "place", "add"],
+        lambda x: x * [1, 0, 1, 1],
+    ),
+    "places on each other": (
+        lambda x: placed(x, 1, 4) + placed(x, 0, 2),
+        ["slice", "place", "slice", "place", "add"],
+        lambda x: x * [1, 2, 1, 1],
+    ),
+    "join of joins": (
+        lambda x: shapes.concatenate(x, shapes.concatenate(x, x, axis=0), axis=0),
+        ["concatenate"],
+        lambda x: np.concatenate([x, x, x]),
+    ),
+    "join of joins along another axis": (
+        lambda x: shapes.concatenate(x, shapes.concatenate(x[:, :1], x[:, 1:], axis=1), axis=0),
+        ["slice", "slice", "concatenate", "concatenate"],
+        lambda x: np.concatenate([x, x]),
+    ),
+    "plus zeros": (lambda x: x + operands.constant(np.zeros((1, 4)), "float32"), [], lambda x: x),
+    "times ones of more axes": (
+        lambda x: x * operands.constant(np.ones((2, 3, 4)), "float32"),
+        ["broadcast_to"],
+        lambda x: np.stack([x, x]),
+    ),
     "join of one": (lambda x: shapes.concatenate(x, axis=1), [], lambda x: x),
     "reduction of nothing": (lambda x: reductions.reduce_max(x, axis=(), keepdims=False), [], lambda x: x),
     "minus minus": (lambda x: elementwise.negative(-x), [], lambda x: x),
