@@ -31,3 +31,16 @@ def yaml() -> Any:
     except ImportError as error:
         raise ImportError("YAML needs the package PyYAML: pip install pyyaml") from error
     return module
+
+
+def onnx() -> Any:
+    """The module `onnx`.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    try:
+        import onnx as module
+    except ImportError as error:
+        raise ImportError("Exporting needs the package onnx: pip install onnx") from error
+    return module

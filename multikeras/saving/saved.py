@@ -61,3 +61,13 @@ class Saved:
         from multikeras.saving import to_yaml
 
         return to_yaml(self, **kwargs)
+
+    def export(self, filepath: Any) -> None:
+        """Writes the model as an ONNX file, for prediction by other programs.
+
+        Args:
+            filepath: The file, `*.onnx`.
+        """
+        from multikeras.saving.onnx import export
+
+        export(self, filepath)
