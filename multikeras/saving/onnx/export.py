@@ -11,7 +11,6 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras.graph.build import ITEM, all_attributes, data_inputs
-from multikeras.graph.origin import describe
 from multikeras.graph.tensor import Constant, Placeholder, RandomKey, Setting, Tensor, ValueTensor, Variable
 from multikeras.saving.atomic import replacing
 from multikeras.saving.libraries import onnx as _onnx
@@ -185,7 +184,7 @@ class Graph:
             return make(self, tensor, *inputs, **attributes)
         if primitive.composition is None or primitive.effect or primitive.name in _KEPT_AWAY:
             raise NotImplementedError(
-                f"{self.where} uses {primitive.name!r} ({describe(tensor.origin)}), for which ONNX has no operators here."
+                f"{self.where} uses {primitive.name!r} ({tensor.where}), for which ONNX has no operators here."
             )
         composed = primitive.composition(*inputs, **attributes)
         if isinstance(composed, (list, tuple)):
