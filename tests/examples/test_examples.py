@@ -59,7 +59,7 @@ def test_example(example: str, backend: str) -> None:
     pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
     try:
         with K.use_backend(backend):
-            K.eval(K.constant(0.0))
+            K.backend_info()
     except DeviceError as error:
         pytest.skip(str(error))
     found, output = figures(example, backend)
