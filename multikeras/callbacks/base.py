@@ -25,7 +25,8 @@ class Callback:
         transient: Names of attributes that belong to a process, and are not restored with a run.
         model: The model that is trained.
         params: `batch_size`, `epochs`, `steps`, `samples`, `verbose`, `do_validation` and `metrics`.
-        validation_data: Always None; kept because old callbacks look for it.
+        validation_data: Inputs, targets and sample weights of validation, one array after the other, where `fit` has
+            them in memory; else None.
     """
 
     transient: frozenset[str] = frozenset()

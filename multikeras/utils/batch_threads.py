@@ -7,6 +7,7 @@ out, so that between two epochs no thread runs code of the user's, or draws rand
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -95,9 +96,10 @@ class Threads:
             yield from run.batches()
         finally:
             run.stop()
+            until = time.monotonic() + _LOOK_UP
             for thread in threads:
                 # Code of the user's that does not return is left behind: the threads are daemons.
-                thread.join(_LOOK_UP)
+                thread.join(max(0.0, until - time.monotonic()))
 
     def renew(self) -> None:
         """Nothing: what computes is shared with the threads."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.callbacks import Callback
+from multikeras.callbacks import BackupAndRestore, Callback
 from multikeras.layers import Dense, Input
 from multikeras.models import Model, Sequential
 from multikeras.optimizers import SGD
@@ -120,6 +120,35 @@ def test_worker_processes_after_a_step(each_backend):
         found.fit(data, verbose=0, shuffle=False, workers=2, use_multiprocessing=True)
     assert "in __getitem__" in "".join(traceback.format_exception(error.value))
     assert np.isfinite(found.predict(X)).all()
+
+
+@pytest.mark.parametrize(("workers", "processes"), WAYS[1:4:2])
+def test_a_run_that_is_resumed_gets_the_same_batches(workers, processes, tmp_path):
+    """Bit for bit, also what workers draw at random."""
+
+    class Augmented(Batches):
+        def __getitem__(self, index):
+            x, y = super().__getitem__(index)
+            return x + np.random.random(x.shape), y
+
+    class Crash(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def run(*callbacks):
+        np.random.seed(5)
+        K.clear_session()
+        model = model_of()
+        how = {"workers": workers, "use_multiprocessing": processes, "epochs": 4, "verbose": 0}
+        return model.fit(Augmented(), validation_data=Augmented(), callbacks=list(callbacks), **how).history
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(BackupAndRestore(tmp_path), Crash())
+    assert run(BackupAndRestore(tmp_path)) == whole
+    with pytest.raises(ValueError, match="cannot resume a plain generator"):
+        model_of().fit(endless(), steps_per_epoch=2, verbose=0, callbacks=[BackupAndRestore(tmp_path)])
 
 
 @pytest.mark.parametrize(("workers", "processes"), WAYS)
