@@ -67,7 +67,7 @@ def cast_to_floatx(x: Any) -> Any:
         return elementwise.cast(x, dtype=config.floatx())
     # NumPy has no bfloat16: float32 holds its values.
     dtype = config.floatx()
-    return operands.numbers(x).astype("float32" if dtype == "bfloat16" else dtype)
+    return np.asarray(operands.numbers(x), "float32" if dtype == "bfloat16" else dtype)
 
 
 def image_data_format() -> str:

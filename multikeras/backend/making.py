@@ -45,7 +45,7 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
         elif hasattr(value, "toarray"):
             value = value.toarray()
         # NumPy has no bfloat16: float32 holds its values.
-        initial = operands.numbers(value).astype("float32" if kind == "bfloat16" else kind)
+        initial = np.array(operands.numbers(value), dtype="float32" if kind == "bfloat16" else kind)
         shape = initial.shape
     made = Variable(shape, kind, initial, None if name is None else NAMES.unique(name))
     made.constraint = constraint
@@ -255,14 +255,15 @@ def int_shape(x: Any) -> tuple[int | None, ...]:
     Args:
         x: Tensor or array.
     """
-    return tuple(x.shape) if isinstance(x, Tensor) else _array(x).shape
+    return tuple(x.shape) if isinstance(x, Tensor) else tuple(np.shape(_array(x)))
 
 
-def _array(x: Any) -> np.ndarray:
+def _array(x: Any) -> Any:
     """What is no tensor of the graph but has a shape, such as an array or a nested list."""
     if isinstance(x, (list, tuple)) and operands._holds_tensor(x):
         raise TypeError(naming.located("expected a tensor or an array, received a list of tensors. Use K.stack."))
-    return operands.numbers(x)
+    # What names its shape is not read for it: it may be a file's.
+    return x if hasattr(x, "shape") else operands.numbers(x)
 
 
 def ndim(x: Any) -> int:
@@ -271,7 +272,7 @@ def ndim(x: Any) -> int:
     Args:
         x: Tensor or array.
     """
-    return x.ndim if isinstance(x, Tensor) else _array(x).ndim
+    return x.ndim if isinstance(x, Tensor) else int(np.ndim(_array(x)))
 
 
 def dtype(x: Any) -> str:
@@ -280,7 +281,7 @@ def dtype(x: Any) -> str:
     Args:
         x: Tensor or array.
     """
-    return x.dtype if isinstance(x, Tensor) else common.type_named(_array(x).dtype)
+    return x.dtype if isinstance(x, Tensor) else common.type_named(np.asarray(_array(x)).dtype)
 
 
 def size(x: Any, name: str | None = None) -> Tensor:

@@ -35,7 +35,7 @@ def eval(x: Any) -> np.ndarray:
         ValueError: If a placeholder is needed; the message names it.
     """
     if not isinstance(x, Tensor):
-        return operands.numbers(x)
+        return np.array(operands.numbers(x))
     with naming.named_errors():
         return finished(x, evaluate.value(x))
 

@@ -33,20 +33,23 @@ def constant(value: Any, dtype: str | None = None, name: str | None = None) -> t
 
 
 def numbers(value: Any) -> np.ndarray:
-    """A copy of a number, an array or a nested list, as an array.
+    """A number, an array or a nested list as an array, which may be the one given.
 
     Raises:
         TypeError: If it holds anything but numbers.
         ValueError: If rows of a list have different lengths.
     """
     try:
-        array = np.array(value)
+        array = np.asarray(value)
     except ValueError as error:
         raise ValueError(
             naming.located(f"expected rows of equal length, received {_short(value)}. Fill the shorter ones up.")
         ) from error
     if array.dtype.kind in "biuf":
         return array
+    if array.dtype.name == "bfloat16":
+        # Another library's: NumPy has none, and float32 holds its values.
+        return array.astype("float32")
     if array.dtype == object and any(isinstance(entry, tensors.Tensor) for entry in array.flat):
         raise TypeError(
             naming.located(
