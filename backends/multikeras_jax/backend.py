@@ -82,6 +82,10 @@ class JaxBackend(Backend):
         super().__init__(settings)
         self._choice = devices.choose(settings)
         self._device = self._choice.device
+        if self._device.platform == "cpu":
+            # XLA fuses what it computes again, and memory that leaves the caches is slower: an LSTM of 64 units
+            # over batches of 32 gains by stacking up to 200 steps (8 MB) and loses from 350 on.
+            self.stacked_bytes = 10 << 20
         self._pinned = not self._choice.is_default
 
     def feed(self, value: Any, dtype: str) -> Array:

@@ -38,6 +38,8 @@ class Backend:
         longest_program: Most statements that `compile` takes well; a longer program comes in pieces,
             of which none donates. None where there is no such limit.
         asynchronous: Whether a call may return before the device has finished.
+        stacked_bytes: What a loop may stack of its steps for its gradient; where it would be more, the
+            gradient computes the steps again.
     """
 
     name: str = ""
@@ -49,6 +51,7 @@ class Backend:
     in_place: bool = False
     longest_program: int | None = None
     asynchronous: bool = False
+    stacked_bytes: int = 1 << 28
 
     def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:
         self.settings = settings

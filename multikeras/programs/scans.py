@@ -4,7 +4,7 @@ The gradient of a scan, as it is built, computes the forward body once more. Her
 are known and a whole program is at hand:
 
 * a scan that computes what an earlier one computed at the same step reads it from that one, which
-  then stacks it (`Matching`, `Planner._cut`), up to `STACKED_BYTES`; above, it is computed again;
+  then stacks it, up to the backend's `stacked_bytes`; above, it is computed again;
 * a sum over the steps that is a product of factors, such as the gradient of a weight, is one
   product of the stacked factors after the loop (`multikeras.programs.stacks`);
 * what does not change from step to step is computed once, before the loop;
@@ -29,9 +29,6 @@ from multikeras.programs import stacks
 if TYPE_CHECKING:
     from multikeras.programs.specialise import Specialiser
 
-#: What a scan may stack for its gradient. Above it memory is slower than computing again on JAX.
-STACKED_BYTES = 10 << 20
-
 #: Made again rather than stacked: they cost next to nothing, and a result may be larger than what it is made of.
 _CHEAP = frozenset({"broadcast_to", "transpose", "reshape"})
 
@@ -46,7 +43,7 @@ def improve(results: Sequence[Tensor], spec: Specialiser) -> list[Tensor]:
     order = ordered(results)
     if not any(is_scan(t) for t in order):
         return list(results)
-    plans = Planner(order, results).plans
+    plans = Planner(order, results, spec.backend.stacked_bytes).plans
     return _Rebuilding(plans, spec).run(order, results)
 
 
@@ -266,8 +263,14 @@ class Planner:
         plans: A plan for each scan that is needed.
     """
 
-    def __init__(self, order: Sequence[Tensor], results: Sequence[Tensor]) -> None:
+    def __init__(self, order: Sequence[Tensor], results: Sequence[Tensor], limit: int) -> None:
+        """Args:
+        order: The tensors of the program, in order.
+        results: What it is asked for.
+        limit: Bytes that a scan may stack for its gradient.
+        """
         self.plans: dict[Tensor, Plan] = {}
+        self._limit = limit
         self._loops = {t: Loop(t) for t in order if is_scan(t)}
         self._matching = Matching()
         self._requests: dict[Tensor, dict[Tensor, None]] = {t: {} for t in self._loops}
@@ -309,7 +312,7 @@ class Planner:
             candidates = {i: made for i, made in candidates.items() if i not in carries}
             carries = self._live(loop, plan, [i for i in range(count) if i in read and i not in candidates])
         matches = self._matches(loop)
-        for i in stacks.worth(loop, candidates, [*plan.stacks, *loop.slices], STACKED_BYTES):
+        for i in stacks.worth(loop, candidates, [*plan.stacks, *loop.slices], self._limit):
             plan.sums[i] = candidates.pop(i)
         plan.carries = self._live(loop, plan, [*carries, *candidates])
         plan.stacks |= dict.fromkeys(f for made in plan.sums.values() for f in made.factors if f not in loop.slices)
@@ -391,7 +394,7 @@ class Planner:
             loop = self._loops[source]
             if tensor not in self._requests[source]:
                 total += loop.stacked_bytes(tensor)
-        return total > STACKED_BYTES
+        return total > self._limit
 
     def _demand(self, plan: Plan) -> None:
         """Notes what the planned scan reads."""

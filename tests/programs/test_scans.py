@@ -149,7 +149,7 @@ def test_a_factor_that_the_forward_loop_made_is_read_from_it(plain: Any) -> None
 def test_above_the_limit_steps_are_computed_again(monkeypatch: pytest.MonkeyPatch, plain: Any) -> None:
     given, _, loss = network()
     slopes = gradients([loss], [given[n] for n in ("w", "u", "b")])
-    monkeypatch.setattr(scans, "STACKED_BYTES", 6 * 2 * 4 * 8 - 1)
+    monkeypatch.setattr(registry.load("numpy"), "stacked_bytes", 6 * 2 * 4 * 8 - 1)
     forward, backward = loops([loss, *slopes], numbers(given))  # type: ignore[list-item]
     assert "tanh" in names(backward)
     assert len(backward.carries) == 4
@@ -307,7 +307,7 @@ STEPS = {f.__name__: f for f in (branch, inner_loop, masked, dropped, normalised
 @pytest.mark.parametrize("limit", [10 << 20, 200, 0])
 @pytest.mark.parametrize("kind", STEPS)
 def test_first_and_second_derivatives(kind: str, limit: int, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scans, "STACKED_BYTES", limit)
+    monkeypatch.setattr(registry.load("numpy"), "stacked_bytes", limit)
     x, h, w = p(None, 2, 3), p(2, 3), p(3, 3)
     step = STEPS[kind]
 
@@ -409,7 +409,7 @@ def random_step(seed: int) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_steps(seed: int, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scans, "STACKED_BYTES", (10 << 20, 10 << 20, 500)[seed % 3])
+    monkeypatch.setattr(registry.load("numpy"), "stacked_bytes", (10 << 20, 10 << 20, 500)[seed % 3])
     x, h, w, b = p(None, 2, 3), p(2, 3), p(3, 3), p(3)
     step = random_step(seed)
     (last, summed, cell), (first, second) = control.scan(
