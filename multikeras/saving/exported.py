@@ -129,11 +129,10 @@ def load_savedmodel(directory: Any) -> Any:
         ]
         _, outputs = from_data(content["graph"], inputs, variables, where)
         single = bool(content["single_input"]), bool(content["single_output"])
-    except (KeyError, TypeError, AttributeError) as error:
+        begin, end = (inputs[0] if single[0] else inputs), (outputs[0] if single[1] else outputs)
+        return Model(begin, end, name=str(content.get("name", "model")))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise reader.CorruptFileError(f"{where} cannot be read: {error!r}") from error
-    return Model(
-        inputs[0] if single[0] else inputs, outputs[0] if single[1] else outputs, name=str(content.get("name", "model"))
-    )
 
 
 def _variable(entry: Mapping[str, Any], value: Any, where: str) -> Any:

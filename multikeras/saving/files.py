@@ -120,23 +120,24 @@ def restore(
     from multikeras.layers import deserialize
 
     architecture, functions = without_code(found.architecture, safe_mode, where)
-    model = deserialize(architecture, {**(custom_objects or {}), **functions})
+    with reader.understanding(where):
+        model = deserialize(architecture, {**(custom_objects or {}), **functions})
     if paths is None:
         weights.set_by_position(model, found, where)
     else:
         keras3_weights.set_weights(model, paths, where)
     if compile and found.training is not None:
-        _compile(model, found, custom_objects)
+        _compile(model, found, where, custom_objects)
     return model
 
 
-def _compile(model: Any, found: Snapshot, custom_objects: Mapping[str, Any] | None) -> None:
+def _compile(model: Any, found: Snapshot, where: str, custom_objects: Mapping[str, Any] | None) -> None:
     from multikeras import optimizers
     from multikeras.lookup import custom_object_scope
 
     training = found.training
     assert training is not None
-    with custom_object_scope(custom_objects):
+    with reader.understanding(where), custom_object_scope(custom_objects):
         optimizer = optimizers.deserialize(training["optimizer_config"])
         model.compile(
             optimizer=optimizer,

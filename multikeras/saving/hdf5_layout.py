@@ -14,7 +14,7 @@ import numpy as np
 
 from multikeras.saving import keras3_config
 from multikeras.saving.older import present_configuration
-from multikeras.saving.reader import CorruptFileError, Group
+from multikeras.saving.reader import CorruptFileError, Group, understanding
 from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 
 # An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.
@@ -99,12 +99,13 @@ def read(root: Group) -> Snapshot:
         raise CorruptFileError(f"{root.where} holds {what} (there is no attribute 'model_config').")
     training = root.json("training_config")
     optimizer = _read_optimizer(root) if "optimizer_weights" in root else None
-    if keras3_config.is_keras3(architecture):
-        architecture = keras3_config.from_keras3(architecture)
-        training = keras3_config.training_config(training) if training is not None else None
-        optimizer = keras3_config.optimizer_state(optimizer)
-    else:
-        architecture = present_configuration(keras3_config.with_listed_inputs(architecture))
+    with understanding(root.where):
+        if keras3_config.is_keras3(architecture):
+            architecture = keras3_config.from_keras3(architecture)
+            training = keras3_config.training_config(training) if training is not None else None
+            optimizer = keras3_config.optimizer_state(optimizer)
+        else:
+            architecture = present_configuration(keras3_config.with_listed_inputs(architecture))
     weights = root.group("model_weights")
     return Snapshot(
         architecture=dict(architecture),

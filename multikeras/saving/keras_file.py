@@ -67,12 +67,13 @@ def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
     with reader.opened(io.BytesIO(found[_WEIGHTS])) as root:
         paths = keras3_weights.read(root)
         optimizer = _optimizer(root)
-    ours = config.get(_OURS)
-    training, streams = (ours.get("training_config"), ours.get("random_streams")) if ours else (None, None)
-    if training is None and isinstance(config.get("compile_config"), Mapping):
-        training = keras3_config.training_config(config["compile_config"])
-    made = Snapshot(keras3_config.from_keras3(config), [], training, optimizer, streams, keras_version="3", backend="")
-    return made, paths, where
+    with reader.understanding(where):
+        ours = config.get(_OURS)
+        training, streams = (ours.get("training_config"), ours.get("random_streams")) if ours else (None, None)
+        if training is None and isinstance(config.get("compile_config"), Mapping):
+            training = keras3_config.training_config(config["compile_config"])
+        architecture = keras3_config.from_keras3(config)
+    return Snapshot(architecture, [], training, optimizer, streams, keras_version="3", backend=""), paths, where
 
 
 def _json(content: bytes, where: str) -> Any:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -89,10 +90,41 @@ def opened(source: Any, limits: Limits = LIMITS) -> Iterator[Group]:
         source.seek(place)
     try:
         file = h5py.File(source, "r")
-    except OSError as error:
+    except (OSError, RuntimeError, OverflowError, ValueError, MemoryError) as error:
         raise CorruptFileError(f"{where} cannot be read as an HDF5 file: {error}") from error
     with file:
         yield Group(file, Budget(where, stored, limits))
+
+
+@contextmanager
+def understanding(where: str) -> Iterator[None]:
+    """A block that makes objects of a configuration, whose entries may be of any kind.
+
+    Raises:
+        CorruptFileError: Instead of what Python raises where an entry is of another kind than it should be.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise CorruptFileError(f"{where}: the configuration cannot be read: {error!r}") from error
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _reading(method: F) -> F:
+    """Answers what h5py raises at a damaged file with an error that names the file."""
+
+    @wraps(method)
+    def call(group: Group, *args: Any) -> Any:
+        try:
+            return method(group, *args)
+        except (UnsafeFileError, CorruptFileError):
+            raise
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
+            raise CorruptFileError(f"{group.where} cannot be read, the file is damaged: {error}") from error
+
+    return call  # type: ignore[return-value]
 
 
 class Group:
@@ -112,9 +144,11 @@ class Group:
 
     # -- members --------------------------------------------------------------------------------
 
+    @_reading
     def __contains__(self, name: str) -> bool:
         return name in self._group
 
+    @_reading
     def names(self) -> list[str]:
         """Names of the members."""
         if len(self._group) > self._budget.limits.names:
@@ -147,6 +181,7 @@ class Group:
                 raise CorruptFileError(f"{self.where}: {name!r} cannot be read: {error}") from error
         return here
 
+    @_reading
     def group(self, name: str) -> Group:
         """A group inside this one."""
         found = self._member(name)
@@ -154,10 +189,12 @@ class Group:
             raise CorruptFileError(f"{self.where}: {name!r} should be a group.")
         return Group(found, self._budget, self._depth + 1)
 
+    @_reading
     def is_array(self, name: str) -> bool:
         """Whether a member is an array."""
         return isinstance(self._member(name), _h5py().Dataset)
 
+    @_reading
     def array(self, name: str) -> np.ndarray:
         """A member that is an array of numbers.
 
@@ -224,6 +261,7 @@ class Group:
         except (OSError, RuntimeError, ValueError, UnicodeDecodeError) as error:
             raise CorruptFileError(f"{self.where}: the attribute {name!r} cannot be read: {error}") from error
 
+    @_reading
     def text(self, name: str) -> str | None:
         """An attribute that is a text; None if it is not there."""
         value = self._attribute(name)
@@ -233,6 +271,7 @@ class Group:
             value = value[()]
         return _decoded(value, f"{self.where}: the attribute {name!r}")
 
+    @_reading
     def texts(self, name: str) -> list[str] | None:
         """An attribute that is a list of texts, also cut into `name0`, `name1` …; None if it is not there."""
         value = self._attribute(name)

@@ -86,7 +86,8 @@ def _model(content: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     from multikeras.layers import deserialize
     from multikeras.saving import keras3_config
 
-    if keras3_config.is_keras3(content):
-        content = keras3_config.from_keras3(content)
-    content, _ = without_code(content, True, "The text of a model")
-    return deserialize(content, custom_objects)
+    with reader.understanding("The text of a model"):
+        if keras3_config.is_keras3(content):
+            content = keras3_config.from_keras3(content)
+        content, _ = without_code(content, True, "The text of a model")
+        return deserialize(content, custom_objects)
