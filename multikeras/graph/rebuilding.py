@@ -60,7 +60,6 @@ def _again(tensor: Tensor, made: Mapping[Tensor, Any], effects: bool) -> Any:
         variable, value, *rest = inputs
         if primitive is updates.ASSIGN_MOVED:
             settled = updates.Settled(variable, value, True, rest[1])
-            assert tensor.left is not None
             return updates.assign_settled(settled, value, rest[1], tensor.left)
         if primitive is updates.ASSIGN_AVERAGE:
             return updates.assign_average(variable, value, **tensor.attributes)

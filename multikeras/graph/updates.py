@@ -8,7 +8,7 @@ entry of `updates`, a tensor (its value is what will be stored), and something t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,7 +162,7 @@ class Settled:
     scale: Tensor | None
 
 
-def assign_settled(settled: Settled, value: Tensor, scale: Tensor | None, scope: Body) -> Update:
+def assign_settled(settled: Settled, value: Tensor, scale: Tensor | None, scope: Body | None) -> Update:
     """The update outside of a body for those inside.
 
     Args:
@@ -178,6 +178,26 @@ def assign_settled(settled: Settled, value: Tensor, scale: Tensor | None, scope:
     else:
         made = assign(variable, value)
     made.left = scope
+    return made
+
+
+def chosen(update: Update, choose: Callable[[Tensor, Tensor], Tensor]) -> Update:
+    """An update made in the present body, or in none, that only sometimes takes place.
+
+    Args:
+        update: What it is where it does.
+        choose: Takes what is there where it takes place and what is there where it does not.
+    """
+    variable = update.variable
+    assert update.primitive is not None and update.primitive.composition is not None
+    new = update.primitive.composition(*update.inputs, **update.attributes)
+    value = choose(new, variable)
+    if not update.increments:
+        return assign(variable, value)
+    scale = _scale(update)
+    if scale is not None:
+        scale = choose(scale, operands.scalar(1, variable.dtype))
+    made = assign_settled(Settled(variable, value, True, scale), value, scale, update.left or context.body)
     return made
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from multikeras import backend as K
 from multikeras.graph.context import context
 from multikeras.graph.tensor import Tensor
-from multikeras.graph.updates import Update
+from multikeras.graph.updates import Update, chosen
 from multikeras.layers import calls, versions
 from multikeras.layers.calls import CallRecord, Entries, LossTerm, MetricTerm
 
@@ -30,13 +30,11 @@ def _listed(value: Any) -> list[Any]:
 
 def _in_training(update: Update, trainable: bool) -> None:
     """Lets an Update made in the present body take place in the training phase alone, or not at all."""
-    assert context.body is not None and update.primitive is not None and update.primitive.composition is not None
+    assert context.body is not None
     made = context.body.updates
     made[:] = [other for other in made if other is not update]
     if trainable:
-        variable, value = update.inputs
-        new = update.primitive.composition(variable, value, **update.attributes)
-        K.update(variable, K.in_train_phase(new, variable))
+        chosen(update, K.in_train_phase)
 
 
 class Filed:

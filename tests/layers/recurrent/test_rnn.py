@@ -408,3 +408,24 @@ def test_updates_of_steps_are_those_of_training(each_backend: str) -> None:
     for t in range(4):
         mean = 0.5 * mean + 0.5 * x[:, t].mean(0)
     np.testing.assert_allclose(K.get_value(layer.cell.norm.moving_mean), mean, rtol=1e-5)
+
+
+def test_updates_of_steps_compose_with_those_outside(each_backend: str) -> None:
+    """A layer that is called by the steps and once more outside keeps count of both."""
+    norm = BatchNormalization(momentum=0.5)
+
+    class Normalising(SimpleRNNCell):
+        def call(self, inputs: Any, states: Any, training: Any = None) -> Any:
+            return super().call(norm(inputs), states)
+
+    inputs = Input((4, 3))
+    first = layers.Lambda(lambda x: x[:, 0])(inputs)
+    outputs = layers.concatenate([RNN(Normalising(2))(inputs), norm(first)])
+    model = Model(inputs, outputs)
+    model.compile("sgd", "mse")
+    x = data(6, 4, 3)
+    model.train_on_batch(x, np.zeros((6, 5)))
+    mean = 0.5 * x[:, 0].mean(0)
+    for t in range(4):
+        mean = 0.5 * mean + 0.5 * x[:, t].mean(0)
+    np.testing.assert_allclose(K.get_value(norm.moving_mean), mean, rtol=1e-5)
