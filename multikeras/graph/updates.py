@@ -197,8 +197,7 @@ def chosen(update: Update, choose: Callable[[Tensor, Tensor], Tensor]) -> Update
     scale = _scale(update)
     if scale is not None:
         scale = choose(scale, operands.scalar(1, variable.dtype))
-    made = assign_settled(Settled(variable, value, True, scale), value, scale, update.left or context.body)
-    return made
+    return assign_settled(Settled(variable, value, True, scale), value, scale, update.left or context.body)
 
 
 def chain(
