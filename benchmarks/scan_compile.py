@@ -58,7 +58,8 @@ def by_keras(kind: str, length: int) -> Callable[..., Any]:
     from benchmarks.lstm_step import lstm_of_k
     from multikeras import backend as K
 
-    places = [K.placeholder(value.shape) for value in arrays(length)]
+    shapes = [(SAMPLES, length, FEATURES), (FEATURES, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,)]
+    places = [K.placeholder(shape) for shape in shapes]
     last = lstm_of_k(*places, UNITS)
     outputs = [last] if kind == "forward" else K.gradients(K.sum(K.square(last)), places)
     call = K.function(places, outputs)
