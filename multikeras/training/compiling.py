@@ -281,7 +281,7 @@ class Compiling:
         if not given.size and steps is None:
             raise ValueError(f"The model is fed nothing: say with `{what}` how many batches there are.")
         size = self._batch_size(batch_size, given.size, steps)
-        return ArraySource(given, size, shuffle and not self._has_rows(), steps, what)
+        return ArraySource(given, size, False if self._has_rows() else shuffle, steps, what)
 
     def _stream(
         self, given: Any, read: Callable[..., Data], judged: bool, steps: Any, what: str, shuffle: Any, workers: Workers

@@ -138,8 +138,6 @@ def test_arguments_that_do_not_fit():
         several.compile("sgd", {"p": "mse"}, metrics={"q": "mae"})
     with pytest.raises(TypeError, match="`metrics` is a list"):
         model.compile("sgd", "mse", metrics="accuracy")
-    with pytest.raises(NotImplementedError, match="run_eagerly"):
-        model.compile("sgd", "mse", run_eagerly=True)
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="batch_size"):
         model.fit(X, Y, batch_size=0)
