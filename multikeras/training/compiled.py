@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from multikeras import backend as K
+from multikeras import registry
 from multikeras.graph import Variable
 from multikeras.metrics import Metric
 from multikeras.programs import Function
@@ -317,6 +318,10 @@ class Compiled:
             training: Whether of training or of testing.
             seen: Number of samples so far.
         """
+        return self.numbers(self.ask(tally, training), seen)
+
+    def ask(self, tally: Tally, training: bool) -> list[Any]:
+        """What `numbers` makes the results of, as arrays of the backend; does not wait for the device."""
 
         def make() -> Function:
             metrics = [K.identity(metric.result()) for metric in self.metrics]
@@ -324,7 +329,13 @@ class Compiled:
 
         with self.turns.lock:
             self.turns.give(tally)
-            values = self._function(f"results {training}", make)([])
+            arrays: list[Any] = self._function(f"results {training}", make).run([])
+        return arrays
+
+    def numbers(self, arrays: Sequence[Any], seen: int) -> list[float]:
+        """Mean losses and metrics from what `ask` gave, when so many samples had been seen."""
+        backend = registry.current()
+        values = [backend.to_numpy(array) for array in arrays]
         count = len(values) - len(self.metrics)
         return [*[float(v) / max(1, seen) for v in values[:count]], *[_number(v) for v in values[count:]]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from multikeras import registry
 from multikeras.callbacks import CallbackList, History, ProgbarLogger
 from multikeras.training import loop
 from multikeras.training.compiled import Compiled
@@ -92,6 +93,17 @@ class Run:
             if bar is not None:
                 bar.show(seen if source.samples is not None else steps, logs.items())
 
+        asked: tuple[int, int, list[Any]] | None = None
+
+        def report(seen: int, steps: int) -> None:
+            # A device that works on while Python goes on would stand still if it were waited for: the numbers shown
+            # are those asked for at the drawing before, which are there by now.
+            nonlocal asked
+            before, asked = asked, (seen, steps, compiled.ask(tally, training))
+            ready = before if registry.current().asynchronous else asked
+            if ready is not None:
+                show(ready[0], ready[1], compiled.numbers(ready[2], ready[0]))
+
         shown = bool(bars) or bar is not None
         compiled.begin(tally, training)
         try:
@@ -112,7 +124,7 @@ class Run:
                 source.epoch(number),
                 stopped,
                 (compiled.turns, tally),
-                (lambda seen, steps: show(seen, steps, compiled.results(tally, training, seen))) if shown else None,
+                report if shown else None,
                 ProgbarLogger.refresh_seconds,
             )
             return compiled.results(tally, training, seen) if seen else None

@@ -8,8 +8,11 @@ import sys
 import numpy as np
 import pytest
 
+from multikeras import registry
+from multikeras.callbacks import ProgbarLogger
 from multikeras.layers import Dense
 from multikeras.models import Sequential
+from multikeras.training.compiled import Compiled
 from multikeras.utils import Progbar
 
 X = np.random.default_rng(1).normal(size=(40, 4)).astype("float32")
@@ -133,3 +136,31 @@ def test_progbar_by_hand(capsys):
     silent.add(3)
     silent.finish()
     assert capsys.readouterr().out == ""
+
+
+def test_the_device_is_never_waited_for(each_backend, monkeypatch):
+    # What is drawn was asked for at the drawing before, where the device works on while Python goes on.
+    order = []
+    ask, numbers = Compiled.ask, Compiled.numbers
+
+    def asked(self, *arguments):
+        order.append("ask")
+        return ask(self, *arguments)
+
+    def read(self, *arguments):
+        order.append("read")
+        return numbers(self, *arguments)
+
+    monkeypatch.setattr(Compiled, "ask", asked)
+    monkeypatch.setattr(Compiled, "numbers", read)
+    monkeypatch.setattr(ProgbarLogger, "refresh_seconds", 0.0)
+    monkeypatch.setattr(registry.current(), "asynchronous", True)
+    shown = []
+    monkeypatch.setattr(ProgbarLogger, "on_progress", lambda self, seen, logs: shown.append((seen, logs["loss"])))
+    model = Sequential([Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    history = model.fit(np.ones((12, 2)), np.zeros((12, 1)), batch_size=3, verbose=1).history
+    # Four steps, and the numbers of the whole epoch at its end.
+    assert order == ["ask", "ask", "read", "ask", "read", "ask", "read", "ask", "read"]
+    assert [seen for seen, _ in shown] == [3, 6, 9]
+    assert shown[0][1] > shown[1][1] > shown[2][1] > history["loss"][0]
