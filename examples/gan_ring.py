@@ -78,4 +78,18 @@ for step in range(STEPS):
             f"step {step + 1}: discriminator {losses[-1][0]:.3f} ({accuracy:.0%} right), generator {generator_loss:.3f}"
         )
 judge("after")
+
+
+def moved(step):
+    """How many of the discriminator's weights a step changes."""
+    weights = discriminator.get_weights()
+    step()
+    pairs = zip(weights, discriminator.get_weights(), strict=True)
+    return sum(not np.array_equal(before, after) for before, after in pairs)
+
+
+own = moved(lambda: discriminator.train_on_batch(real_points(BATCH), ones))
+others = moved(lambda: gan.train_on_batch(noise(BATCH), ones))
+print(f"Weights of the discriminator moved by its own step: {own}")
+print(f"Weights of the discriminator moved by the generator's: {others}")
 print(f"Losses of the first step: {losses[0][0]:.5f} {losses[0][1]:.5f}")

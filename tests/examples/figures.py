@@ -49,6 +49,8 @@ EXAMPLES = {
             "Points on the ring before": (0, 0.1),
             "Points on the ring after": (0.7, 1),
             "Twelfths of the ring reached after": (10, 12),
+            "Weights of the discriminator moved by its own step": (6, 6),
+            "Weights of the discriminator moved by the generator's": (0, 0),
         },
         {"Points on the ring before": 1e-4, "Losses of the first step": 1e-4},
     ),
