@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from multikeras.contract import Array, Kernel
@@ -20,8 +21,12 @@ def cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
 def inverse_normal(q: Array) -> Array:
     """The number below which a share of 0.5 + q of the standard normal distribution lies."""
     held = q.to(torch.float32) if q.dtype in HALVES else q
-    compute = quantile_by_blocks if q.device.type == "cpu" else quantile
-    return compute(torch, held, wide=q.dtype == torch.float64).to(q.dtype)
+    wide = q.dtype == torch.float64
+    if q.device.type == "cpu":
+        # By NumPy on the same memory, as the bits are drawn: faster here, and equal to the last bit.
+        with np.errstate(all="ignore"):
+            return torch.from_numpy(quantile_by_blocks(np, held.numpy(), wide)).to(q.dtype)
+    return quantile(torch, held, wide).to(q.dtype)
 
 
 SPECIAL: dict[str, Kernel] = {
