@@ -116,7 +116,10 @@ class Compiled:
             self._add_metrics(spread.metrics_of(metrics, names), False)
             self._add_metrics(spread.metrics_of(weighted_metrics, names, "weighted_metrics"), True)
             self.trained_outputs = [output for output in self.outputs if output.loss is not None]
+            #: What the outputs with a loss expect as targets, and those of them whose targets are fed.
+            self.places = [output.place for output in self.trained_outputs]
             self.target_places = [output.place for output in self.trained_outputs if output.is_fed]
+            self.temporal = [output.temporal for output in self.trained_outputs]
             self._make_losses()
             self._make_metrics()
         #: Metric states that belong to no run of fit or evaluate, but to train_on_batch and test_on_batch.
@@ -178,11 +181,6 @@ class Compiled:
         """The weights that are trained."""
         assert self._trained is not None
         return self._trained
-
-    @property
-    def temporal(self) -> list[bool]:
-        """For each target, whether it has weights of time steps."""
-        return [output.temporal for output in self.trained_outputs]
 
     def check_unchanged(self) -> None:
         """Raises RuntimeError if layers were added or taken away since compile."""

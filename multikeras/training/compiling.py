@@ -199,11 +199,11 @@ class Compiling:
         compiled = self._ready(x)
         inputs = data_module.columns(x, compiled.input_places, "input")
         targets = data_module.columns(y, compiled.target_places, "target")
-        fed = iter(targets)
-        outputs = compiled.trained_outputs
-        by_output = [next(fed) if output.is_fed else None for output in outputs]
-        places = [output.place for output in outputs]
-        weighted = weights(sample_weight, class_weight, by_output, places, compiled.temporal)
+        by_output: list[Any] = targets
+        if len(targets) < len(compiled.places):
+            fed = iter(targets)
+            by_output = [next(fed) if output.is_fed else None for output in compiled.trained_outputs]
+        weighted = weights(sample_weight, class_weight, by_output, compiled.places, compiled.temporal)
         return Data([*inputs, *targets, *weighted], data_module.size_of(inputs, targets, weighted))
 
     def _batch_size(self, batch_size: Any, size: int, steps: Any = None) -> int:
@@ -409,6 +409,8 @@ def evaluated_later(data: Sequence[Any]) -> Evaluator | None:
 
 def with_values(data: Sequence[Any]) -> list[Any]:
     """Data of one batch, with arrays in place of tensors."""
+    if all(value is None or type(value) is np.ndarray for value in data):
+        return list(data)
     return Evaluator(data)()
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from multikeras.training.places import Place
 from multikeras.training.tables import DerivedTable, FileTable, NoTable, Table, table
 
+#: Where there are no weights, by whether they would be those of time steps.
+_NO_WEIGHTS = {False: NoTable(1), True: NoTable(2)}
+
 
 def weights(
     sample_weight: Any,
@@ -31,6 +34,8 @@ def weights(
         TypeError: If class weights are no dictionary.
         ValueError: If the weights do not fit the targets.
     """
+    if sample_weight is None and class_weight is None:
+        return [_NO_WEIGHTS[steps] for steps in temporal]
     by_sample = _spread(sample_weight, places, "sample_weight")
     by_class = _spread_classes(class_weight, places)
     result: list[Table] = []
@@ -38,7 +43,7 @@ def weights(
         made = None if given is None else _by_sample(given, target, place, steps)
         if classes is not None:
             made = _by_class(classes, target, place, made)
-        result.append(NoTable(2 if steps else 1) if made is None else made)
+        result.append(_NO_WEIGHTS[steps] if made is None else made)
     return result
 
 

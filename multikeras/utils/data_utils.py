@@ -25,6 +25,15 @@ __all__ = [
 ]
 
 
+def __getattr__(name: str) -> Any:
+    # Old programs look for these here; what they need is imported when they do.
+    if name in ("get_file", "validate_file"):
+        from multikeras.utils import downloads
+
+        return getattr(downloads, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class Sequence:
     """Base class of data sets that give a batch by its number.
 

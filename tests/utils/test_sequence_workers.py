@@ -362,6 +362,14 @@ def test_enqueuers():
     assert [next(endless)[0] for _ in range(5)] == [0, 1, 0, 1, 0]
 
 
+def test_names_that_old_programs_import_from_here():
+    from multikeras.utils import data_utils, downloads
+
+    assert data_utils.get_file is downloads.get_file
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        data_utils.nothing  # noqa: B018 - it is asked for
+
+
 def test_what_is_no_data_set():
     with pytest.raises(ValueError, match="Numbers has no batches"):
         taken(SequenceStream(Numbers(0)), 1)
