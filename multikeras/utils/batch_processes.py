@@ -274,6 +274,8 @@ class _Team:
                 self._assign()
             if kind == ERROR:
                 raise _error_of(*value)
+            if kind == END:
+                continue
             yield value
             # The batch may be large, and the next one is waited for.
             del value
@@ -368,7 +370,10 @@ class _Team:
                 worker.ended = True
                 self._again.append((place, task))
                 if all(each.ended for each in self._workers):
-                    self._finish(min(again for again, _ in self._again))
+                    # Workers end at different times: a place that nobody can fill may come before one that is filled.
+                    self._done.update({again: (END, None) for again, _ in self._again})
+                    self._again.clear()
+                    self._finish(self._taken)
             else:
                 self._done[place] = kind, value
             self._assign()
