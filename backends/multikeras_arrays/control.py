@@ -28,22 +28,18 @@ def control_kernels(xp: Any, to_numpy: Callable[[Array], np.ndarray]) -> dict[st
         length: int,
         reverse: bool,
         outputs: Sequence[Spec],
-        residuals: bool,
     ) -> tuple[Array, ...]:
         sequences = arrays[:num_sequences]
         carries = arrays[num_sequences : num_sequences + num_carries]
         invariants = arrays[num_sequences + num_carries :]
         stacks = [xp.empty((length, *shape), dtype) for shape, dtype in outputs]
-        saved = [xp.empty((length, *carry.shape), carry.dtype) for carry in carries] if residuals else []
         iterations = xp.arange(length, dtype="int32")
         for step in range(length - 1, -1, -1) if reverse else range(length):
-            for stack, carry in zip(saved, carries, strict=False):
-                stack[step] = carry
             results = body(iterations[step], *[sequence[step] for sequence in sequences], *carries, *invariants)
             carries = tuple(results[:num_carries])
             for stack, result in zip(stacks, results[num_carries:], strict=True):
                 stack[step] = result
-        return (*carries, *stacks, *saved)
+        return (*carries, *stacks)
 
     def cond(
         predicate: Array,

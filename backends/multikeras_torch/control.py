@@ -52,30 +52,25 @@ def control_kernels(device: torch.device) -> dict[str, Kernel]:
         length: int,
         reverse: bool,
         outputs: Sequence[Spec],
-        residuals: bool,
     ) -> tuple[Array, ...]:
         carries = arrays[num_sequences : num_sequences + num_carries]
         invariants = arrays[num_sequences + num_carries :]
-        before: list[list[Array]] = [[] for _ in carries] if residuals else []
         ys: list[list[Array]] = [[] for _ in outputs]
         # Views of all steps at once: cheaper than taking each in its turn.
         iterations = torch.arange(length, dtype=torch.int32, device=device)
         steps = list(zip(iterations.unbind(), *[sequence.unbind() for sequence in arrays[:num_sequences]], strict=True))
         for step in reversed(steps) if reverse else steps:
-            for column, carry in zip(before, carries, strict=False):
-                column.append(carry)
             results = body(*step, *carries, *invariants)
             carries = tuple(results[:num_carries])
             for column, y in zip(ys, results[num_carries:], strict=True):
                 column.append(y)
         if reverse:
-            for column in (*ys, *before):
+            for column in ys:
                 column.reverse()
         if not length:
             stacks = [torch.empty((0, *shape), dtype=TORCH[dtype], device=device) for shape, dtype in outputs]
-            saved = [torch.empty((0, *carry.shape), dtype=carry.dtype, device=device) for carry in carries]
-            return (*carries, *stacks, *(saved if residuals else []))
-        return (*carries, *[torch.stack(column) for column in (*ys, *before)])
+            return (*carries, *stacks)
+        return (*carries, *map(torch.stack, ys))
 
     def host_call(*xs: Array, function: Callable[..., Any], outputs: Sequence[Spec]) -> tuple[Array, ...]:
         results = function(*[read_only(to_numpy(x)) for x in xs])

@@ -84,8 +84,7 @@ def straighten(
     leaves = [t for t in order if isinstance(t, Argument)]
     given = set(arguments)
     read_items = _items_read(order)
-    moved: dict[Tensor, dict[int, int]] = {}
-    lines = [_line(t, backend, read_items, moved) for t in order if t.primitive is not None]
+    lines = [_line(t, backend, read_items) for t in order if t.primitive is not None]
     _mark_deaths(lines, results)
     if stores and backend.in_place and not calls_python(results):
         _allow_in_place(lines, stores, results, num_outputs, arguments)
@@ -123,22 +122,17 @@ def _items_read(order: Sequence[Tensor]) -> dict[Tensor, set[int]]:
     return read
 
 
-def _line(
-    tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]], moved: dict[Tensor, dict[int, int]]
-) -> Line:
+def _line(tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]]) -> Line:
     primitive = tensor.primitive
     assert primitive is not None
     if primitive is ITEM:
-        index = tensor.attributes["index"]
-        return Line(tensor, None, {"index": moved.get(tensor.inputs[0], {}).get(index, index)}, tensor.origin)
+        return Line(tensor, None, tensor.attributes, tensor.origin)
     hidden = _GRAPH_ONLY.get(primitive.name, ())
     attributes = {name: value for name, value in tensor.attributes.items() if name not in hidden}
     if primitive.residuals:
-        total = len(tensor.shape)
-        count = primitive.residuals if primitive.residuals > 0 else attributes["num_carries"]
-        attributes["residuals"] = any(i >= total - count for i in read_items.get(tensor, ()))
+        first = len(tensor.shape) - primitive.residuals
+        attributes["residuals"] = any(i >= first for i in read_items.get(tensor, ()))
     if primitive.name == "scan":
-        attributes["body"], moved[tensor] = _read_results(tensor, read_items.get(tensor, set()))
         ys = attributes["body"].outputs[attributes["num_carries"] :]
         attributes["outputs"] = tuple((y.shape, y.dtype) for y in ys)
     for name in primitive.bodies:
@@ -147,16 +141,6 @@ def _line(
         attributes["in_place"] = False
     kernel = backend.kernels.get(primitive.name) or primitive.kernels[backend.name]
     return Line(tensor, kernel, attributes, tensor.origin)
-
-
-def _read_results(tensor: Tensor, read: set[int]) -> tuple[SubGraph, dict[int, int]]:
-    """The body of a scan without the stacked results that nobody reads, and where the others went."""
-    body, carries = tensor.attributes["body"], tensor.attributes["num_carries"]
-    kept = [i for i in range(len(body.outputs)) if i < carries or i in read]
-    places = {old: new for new, old in enumerate(kept)}
-    # The states before each step come after all of these.
-    places.update({len(body.outputs) + i: len(kept) + i for i in range(carries)})
-    return SubGraph(body.bindings, [body.outputs[i] for i in kept], body.scope), places
 
 
 def body_function(graph: SubGraph, backend: Backend) -> Callable[..., tuple[Any, ...]]:

@@ -571,8 +571,10 @@ def _scan(old: Tensor, inputs: Sequence[Tensor], **attributes: Any) -> Tensor:
     """A scan like an old one, of which the shapes are known."""
     primitive = old.primitive
     assert primitive is not None
-    node = Tensor(tuple(primitive.shape(*inputs, **attributes)), "tuple")
+    # Without the states before each step: those that somebody reads are among what steps give.
+    count = len(attributes["body"].outputs)
+    node = Tensor(tuple(primitive.shape(*inputs, **attributes)[:count]), "tuple")
     node.primitive, node.inputs, node.attributes = primitive, tuple(inputs), attributes
-    node.known = tuple(primitive.dtype(*inputs, **attributes))
+    node.known = tuple(primitive.dtype(*inputs, **attributes)[:count])
     node.origin = old.origin
     return node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,26 +36,52 @@ def values(*tensors: Tensor, length: int = 4, seed: int = 7) -> Feeds:
     return {t: random_.normal(size=[length if n is None else n for n in t.shape]) * 0.5 for t in tensors}
 
 
+def unrolled(
+    step: Callable[..., Any],
+    sequences: list[Tensor],
+    carries: list[Tensor],
+    length: int | None = None,
+    reverse: bool = False,
+    label: str = "",
+) -> tuple[list[Tensor], list[Tensor]]:
+    """What `control.scan` means, without a loop; unknown lengths are 4."""
+    steps = range(length or sequences[0].shape[0] or 4)
+    rows: dict[int, list[Tensor]] = {}
+    for t in reversed(steps) if reverse else steps:
+        carries, ys = step(operands.scalar(t, "int32"), *[s[t] for s in sequences], *carries)
+        rows[t] = [shapes.expand_dims(y, axis=(0,)) for y in ys]
+    stacked = [shapes.concatenate(*column, axis=0) for column in zip(*[rows[t] for t in steps], strict=True)]
+    return list(carries), stacked
+
+
 @pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]]:
-    """Switches the improvements off and on."""
-    improve = scans.improve
+def same(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Compares what a function builds of scans with what it builds of steps one after the other."""
 
-    def switch(off: bool) -> None:
-        monkeypatch.setattr(scans, "improve", (lambda results, spec: list(results)) if off else improve)
+    def check(build: Callable[[], list[Tensor]], feeds: Feeds, backend: str = "numpy") -> None:
+        outputs = build()
+        with monkeypatch.context() as patch:
+            patch.setattr(control, "scan", unrolled)
+            expected = run(build(), feeds, backend="numpy")
+        for number, (made, right) in enumerate(zip(run(outputs, feeds, backend=backend), expected, strict=True)):
+            scale = max(1.0, float(np.abs(right).max(initial=0)))
+            np.testing.assert_allclose(made, right, rtol=1e-9, atol=1e-11 * scale, err_msg=f"output {number}")
 
-    yield switch
-    switch(False)
+    return check
 
 
-def same(plain: Callable[[bool], None], outputs: list[Tensor], feeds: Feeds, backend: str = "numpy") -> None:
-    """The improved program gives what the plain one gives."""
-    plain(True)
-    expected = run(outputs, feeds, backend="numpy")
-    plain(False)
-    for number, (made, right) in enumerate(zip(run(outputs, feeds, backend=backend), expected, strict=True)):
-        scale = max(1.0, float(np.abs(right).max(initial=0)))
-        np.testing.assert_allclose(made, right, rtol=1e-9, atol=1e-11 * scale, err_msg=f"output {number}")
+def sum_of(tensors: list[Tensor]) -> Tensor:
+    result = tensors[0]
+    for t in tensors[1:]:
+        result = result + t
+    return result
+
+
+def slopes_of(loss: Tensor, *targets: Tensor) -> list[Tensor]:
+    """The gradients, all of which there are."""
+    made = gradients([loss], targets)
+    assert None not in made
+    return [g for g in made if g is not None]
 
 
 def loops(outputs: list[Tensor], feeds: Feeds) -> list[scans.Loop]:
@@ -72,35 +98,42 @@ def names(loop: scans.Loop) -> list[str]:
 # -- a recurrent network --------------------------------------------------------------------------
 
 
-def network(length: int | None = 6) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """Inputs by name, the states of h = tanh(x w + h u + b), and a loss."""
-    given: dict[str, Tensor] = {"x": p(length, 2, 3), "h": p(2, 4), "w": p(3, 4), "u": p(4, 4), "b": p(4)}
+class Network:
+    """h = tanh(x w + h u + b), of which each step gives 2 h."""
 
-    def step(i: Tensor, x: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        new = elementwise.tanh(operands.matmul(x, given["w"]) + operands.matmul(h, given["u"]) + given["b"])
-        return [new], [new * 2.0]
+    def __init__(self, length: int | None = 4) -> None:
+        self.x, self.h = p(length, 2, 3), p(2, 4)
+        self.w, self.u, self.b = p(3, 4), p(4, 4), p(4)
+        self.inputs = [self.x, self.h, self.w, self.u, self.b]
 
-    (last,), (ys,) = control.scan(step, [given["x"]], [given["h"]])
-    return given, ys, total(ys * ys) + total(last)
+    def results(self) -> tuple[Tensor, Tensor]:
+        def step(i: Tensor, x: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+            new = elementwise.tanh(operands.matmul(x, self.w) + operands.matmul(h, self.u) + self.b)
+            return [new], [new * 2.0]
 
+        (last,), (ys,) = control.scan(step, [self.x], [self.h])
+        return last, ys
 
-def numbers(given: dict[str, Tensor], length: int = 6) -> Feeds:
-    return values(*given.values(), length=length)
+    def loss(self) -> Tensor:
+        last, ys = self.results()
+        return total(ys * ys) + total(last)
+
+    def build(self, *targets: Tensor) -> list[Tensor]:
+        """The loss, and its slopes."""
+        loss = self.loss()
+        return [loss, *slopes_of(loss, *targets)]
 
 
 @pytest.mark.parametrize("backend", [n for n in ("numpy", "jax", "torch") if registry.installed()[n].installed])
-@pytest.mark.parametrize("length", [6, None])
-def test_gradients_are_the_same(backend: str, length: int | None, plain: Any) -> None:
-    given, ys, loss = network(length)
-    slopes = [g for g in gradients([loss], list(given.values())) if g is not None]
-    assert len(slopes) == 5
-    same(plain, [loss, ys, *slopes], numbers(given), backend)
+@pytest.mark.parametrize("length", [4, None])
+def test_gradients_are_the_same(backend: str, length: int | None, same: Any) -> None:
+    network = Network(length)
+    same(lambda: network.build(*network.inputs), values(*network.inputs), backend)
 
 
 def test_nothing_is_computed_twice() -> None:
-    given, _, loss = network()
-    slopes = gradients([loss], [given[n] for n in ("w", "u", "b")])
-    forward, backward = loops([loss, *slopes], numbers(given))  # type: ignore[list-item]
+    network = Network()
+    forward, backward = loops(network.build(network.w, network.u, network.b), values(*network.inputs))
     assert names(forward).count("tanh") == 1
     assert "tanh" not in names(backward)
     assert names(backward).count("matmul") == 1
@@ -112,110 +145,131 @@ def test_nothing_is_computed_twice() -> None:
     assert forward.sequences[0] not in backward.sequences
 
 
-def test_products_that_no_step_needs_are_taken_at_once(plain: Any) -> None:
-    given, _, loss = network()
-    by_x, by_w = gradients([loss], [given["x"], given["w"]])
-    assert by_x is not None and by_w is not None
+def test_products_that_no_step_needs_are_taken_at_once(same: Any) -> None:
+    network = Network()
     # Beside the product for the slope of the state there is one for that of x, unless what it is made of is stacked.
-    for slopes, products in [([by_x], 2), ([by_x, by_w], 1)]:
-        _, backward = loops(slopes, numbers(given))
+    for targets, products in [([network.x], 2), ([network.x, network.w], 1)]:
+        _, backward = loops(network.build(*targets), values(*network.inputs))
         assert names(backward).count("matmul") == products
     x, w = p(5, 2, 3), p(3, 4)
-    _, (ys, shifted) = control.scan(
-        lambda i, e: ([], [operands.matmul(elementwise.tanh(e) * w[:, 0], w), operands.matmul(e, w) + 1.0]), [x], []
-    )
+
+    def build() -> list[Tensor]:
+        _, ys = control.scan(
+            lambda i, e: ([], [operands.matmul(elementwise.tanh(e) * w[:, 0], w), operands.matmul(e, w) + 1.0]), [x], []
+        )
+        return list(ys)
+
     feeds = values(x, w)
-    assert len(loops([ys], feeds)) == 0
-    assert len(loops([ys, shifted], feeds)) == 1
-    same(plain, [ys, shifted], feeds)
+    assert len(loops(build()[:1], feeds)) == 0
+    assert len(loops(build(), feeds)) == 1
+    same(build, feeds)
 
 
-def test_a_factor_that_the_forward_loop_made_is_read_from_it(plain: Any) -> None:
+def test_a_factor_that_the_forward_loop_made_is_read_from_it(same: Any) -> None:
     x, h, w = p(5, 2, 3), p(2, 3), p(3, 3)
 
     def step(i: Tensor, e: Tensor, h: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         return [elementwise.tanh(operands.matmul(elementwise.sigmoid(h * e), w) + e)], []
 
-    (last,), _ = control.scan(step, [x], [h])
-    slopes = [g for g in gradients([total(last)], [w, h]) if g is not None]
+    def build() -> list[Tensor]:
+        (last,), _ = control.scan(step, [x], [h])
+        return [last, *slopes_of(total(last), w, h)]
+
     feeds = values(x, h, w)
-    forward, backward = loops(slopes, feeds)
+    forward, backward = loops(build(), feeds)
     # Forward: the new state and the factor, which backward reads; and the slope of the product.
     assert (len(forward.ys), len(backward.ys)) == (2, 1)
     assert "sigmoid" not in names(backward)
-    same(plain, [last, *slopes], feeds)
+    same(build, feeds)
 
 
-def test_above_the_limit_steps_are_computed_again(monkeypatch: pytest.MonkeyPatch, plain: Any) -> None:
-    given, _, loss = network()
-    slopes = gradients([loss], [given[n] for n in ("w", "u", "b")])
-    monkeypatch.setattr(registry.load("numpy"), "stacked_bytes", 6 * 2 * 4 * 8 - 1)
-    forward, backward = loops([loss, *slopes], numbers(given))  # type: ignore[list-item]
+def test_above_the_limit_steps_are_computed_again(monkeypatch: pytest.MonkeyPatch, same: Any) -> None:
+    network = Network()
+    targets, feeds = [network.w, network.u, network.b], values(*network.inputs)
+    monkeypatch.setattr(registry.load("numpy"), "stacked_bytes", 4 * 2 * 4 * 8 - 1)
+    forward, backward = loops(network.build(*targets), feeds)
     assert "tanh" in names(backward)
     assert len(backward.carries) == 4
     assert len(forward.ys) == 2
-    same(plain, [loss, *slopes], numbers(given))  # type: ignore[list-item]
+    same(lambda: network.build(*targets), feeds)
 
 
-def test_a_carry_that_nobody_reads_is_dropped(plain: Any) -> None:
+def test_a_carry_that_nobody_reads_is_dropped(same: Any) -> None:
     x, h, k = p(5, 3), p(3), p(3)
 
     def step(i: Tensor, e: Tensor, h: Tensor, unused: Tensor, other: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         return [h + e, unused * h + other, other * 2.0], [unused, h * 3.0]
 
-    (last, _, _), (_, ys) = control.scan(step, [x], [h, k, k * 2.0])
-    feeds: Feeds = {x: np.arange(15.0).reshape(5, 3), h: np.ones(3), k: np.ones(3)}
-    (loop,) = loops([last, ys], feeds)
+    def build() -> list[Tensor]:
+        (last, _, _), (_, ys) = control.scan(step, [x], [h, k, k * 2.0])
+        return [last, ys]
+
+    feeds = values(x, h, k)
+    (loop,) = loops(build(), feeds)
     assert (len(loop.carries), len(loop.ys)) == (1, 1)
-    same(plain, [last, ys], feeds)
+    same(build, feeds)
 
 
-def test_a_carry_that_a_kept_one_reads_stays(plain: Any) -> None:
+def test_a_carry_that_a_kept_one_reads_stays(same: Any) -> None:
     x, h = p(5, 3), p(3)
-    # The sum is read by the other carry before each step, so it is no sum to be taken afterwards.
-    (last, sums), _ = control.scan(lambda i, e, h, s: ([h * 0.5 + s, s + e], []), [x], [h, h * 0.0])
-    feeds: Feeds = {x: np.arange(15.0).reshape(5, 3), h: np.ones(3)}
-    (loop,) = loops([last], feeds)
+
+    def build() -> list[Tensor]:
+        # The sum is read by the other carry before each step, so it is no sum to be taken afterwards.
+        finals, _ = control.scan(lambda i, e, h, s: ([h * 0.5 + s, s + e], []), [x], [h, h * 0.0])
+        return list(finals)
+
+    feeds = values(x, h)
+    (loop,) = loops(build(), feeds)
     assert len(loop.carries) == 2
-    same(plain, [last, sums], feeds)
+    same(build, feeds)
 
 
-def test_what_no_step_changes_is_computed_before_the_loop(plain: Any) -> None:
+def test_what_no_step_changes_is_computed_before_the_loop(same: Any) -> None:
     x, w, s = p(5, 3), p(3, 3), p(3)
 
-    def step(i: Tensor, e: Tensor, h: Tensor, kept: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        return [h + e * elementwise.exp(total(w)) * kept, kept], []
+    def build() -> list[Tensor]:
+        finals, _ = control.scan(
+            lambda i, e, h, kept: ([h + e * elementwise.exp(total(w)) * kept, kept], []), [x], [s, s * 2.0]
+        )
+        return list(finals)
 
-    (last, kept), _ = control.scan(step, [x], [s, s * 2.0])
-    feeds: Feeds = {x: np.arange(15.0).reshape(5, 3), w: np.full((3, 3), 0.1), s: np.ones(3)}
-    (loop,) = loops([last, kept], feeds)
+    feeds = values(x, w, s)
+    (loop,) = loops(build(), feeds)
     assert "exp" not in names(loop)
     assert len(loop.carries) == 1
-    same(plain, [last, kept], feeds)
+    same(build, feeds)
 
 
-def test_a_loop_that_only_sums_is_no_loop(plain: Any) -> None:
+def test_a_loop_that_only_sums_is_no_loop(same: Any) -> None:
     x, y, s = p(5, 2, 3), p(5, 2, 4), p(3, 4)
-    turned = lambda e: shapes.transpose(e, permutation=(1, 0))  # noqa: E731
-    (product, rows), _ = control.scan(
-        lambda i, a, b, s, r: (
-            [s + operands.matmul(turned(a), b), r - reductions.reduce_sum(b, axis=(0,), keepdims=True)],
-            [],
-        ),
-        [x, y],
-        [s, s[:1]],
-    )
+
+    def step(i: Tensor, a: Tensor, b: Tensor, product: Tensor, rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        turned = shapes.transpose(a, permutation=(1, 0))
+        return [
+            product + operands.matmul(turned, b),
+            rows - reductions.reduce_sum(b, axis=(0,), keepdims=True),
+        ], []
+
+    def build() -> list[Tensor]:
+        return list(control.scan(step, [x, y], [s, s[:1]])[0])
+
     feeds = values(x, y, s)
-    assert loops([product, rows], feeds) == []
-    same(plain, [product, rows], feeds)
-    np.testing.assert_allclose(run(product, feeds), feeds[s] + np.einsum("tni,tnj->ij", feeds[x], feeds[y]))
+    assert loops(build(), feeds) == []
+    same(build, feeds)
 
 
-@pytest.mark.parametrize("length", [0, 1])
-def test_loops_of_no_and_of_one_step(length: int, plain: Any) -> None:
-    given, ys, loss = network(None)
-    slopes = [g for g in gradients([loss], list(given.values())) if g is not None]
-    same(plain, [loss, ys, *slopes], numbers(given, length))
+def test_a_loop_of_no_steps() -> None:
+    network = Network(None)
+    feeds = values(*network.inputs, length=0)
+    last, ys = network.results()
+    slopes = slopes_of(total(last) + total(ys * ys), *network.inputs)
+    made = run([last, ys, *slopes], feeds)
+    np.testing.assert_array_equal(made[0], feeds[network.h])
+    assert made[1].shape == (0, 2, 4)
+    assert made[2].shape == (0, 2, 3)
+    np.testing.assert_array_equal(made[3], np.ones((2, 4)))
+    for slope, weight in zip(made[4:], network.inputs[2:], strict=True):
+        np.testing.assert_array_equal(slope, 0 * feeds[weight])
 
 
 SUMMED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -237,16 +291,18 @@ SUMMED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("kind", SUMMED)
-def test_slopes_of_a_weight(kind: str, plain: Any) -> None:
+def test_slopes_of_a_weight(kind: str, same: Any) -> None:
     x, h, w = p(4, 2, 3), p(2, 3), p(3, 3)
-    (last,), (ys,) = control.scan(
-        lambda i, e, h: ([elementwise.tanh(SUMMED[kind](h, w) + e)], [SUMMED[kind](e, w)]), [x], [h]
-    )
-    loss = total(last * last) + total(elementwise.sin(ys))
-    first = gradients([loss], [w, x, h])
-    second = gradients([total(g * g) for g in first if g is not None], [w, x, h])
-    feeds = values(x, h, w)
-    same(plain, [*first, *second], feeds)  # type: ignore[list-item]
+
+    def build() -> list[Tensor]:
+        (last,), (ys,) = control.scan(
+            lambda i, e, h: ([elementwise.tanh(SUMMED[kind](h, w) + e)], [SUMMED[kind](e, w)]), [x], [h]
+        )
+        first = slopes_of(total(last * last) + total(elementwise.sin(ys)), w, x, h)
+        second = slopes_of(sum_of([total(g * g) for g in first]), w, x, h)
+        return [*first, *second]
+
+    same(build, values(x, h, w))
 
 
 # -- what a step may hold -------------------------------------------------------------------------
@@ -306,21 +362,21 @@ STEPS = {f.__name__: f for f in (branch, inner_loop, masked, dropped, normalised
 
 @pytest.mark.parametrize("limit", [10 << 20, 200, 0])
 @pytest.mark.parametrize("kind", STEPS)
-def test_first_and_second_derivatives(kind: str, limit: int, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_and_second_derivatives(kind: str, limit: int, same: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.load("numpy"), "stacked_bytes", limit)
     x, h, w = p(None, 2, 3), p(2, 3), p(3, 3)
-    step = STEPS[kind]
 
     def body(i: Tensor, e: Tensor, h: Tensor, c: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        new = step(i, h, e, w)
+        new = STEPS[kind](i, h, e, w)
         return [new, c * 0.5 + new], [c + e, new * 2.0]
 
-    (last, cell), (seen, ys) = control.scan(body, [x], [h, h * 2.0], reverse=kind in ("masked", "branch"))
-    loss = total(last * ys[0]) + total(cell) + total(elementwise.sin(seen))
-    first = gradients([loss], [x, h, w])
-    second = gradients([total(g * g) for g in first if g is not None], [x, h, w])
-    feeds = values(x, h, w)
-    same(plain, [loss, *first, *second], feeds)  # type: ignore[list-item]
+    def build() -> list[Tensor]:
+        (last, cell), (seen, ys) = control.scan(body, [x], [h, h * 2.0], reverse=kind in ("masked", "branch"))
+        loss = total(last * ys[0]) + total(cell) + total(elementwise.sin(seen))
+        first = slopes_of(loss, x, h, w)
+        return [loss, *first, *slopes_of(sum_of([total(g * g) for g in first]), x, h, w)]
+
+    same(build, values(x, h, w))
 
 
 def test_a_branch_is_taken_once() -> None:
@@ -334,7 +390,7 @@ def test_a_branch_is_taken_once() -> None:
     assert "tanh" not in names(backward)
 
 
-def test_loops_with_variables(plain: Any) -> None:
+def test_loops_with_variables() -> None:
     v, w = Variable((), "float64", np.float64(1)), Variable((3,), "float64", np.arange(3.0))
     x, h = p(4, 3), p(3)
 
@@ -344,35 +400,41 @@ def test_loops_with_variables(plain: Any) -> None:
         return [elementwise.tanh(h * w + e)], []
 
     (last,), _ = control.scan(body, [x], [h])
-    slopes = [g for g in gradients([total(last)], [h, w]) if g is not None]
-    feeds: Feeds = {x: np.linspace(-1, 1, 12).reshape(4, 3), h: np.ones(3)}
-    found = []
-    for off in (True, False):
-        plain(off)
-        storage.write(v, np.float64(1))
-        storage.write(w, np.arange(3.0))
-        made = run([last, *slopes], feeds)
-        found.append([*made, storage.read(v), storage.read(w)])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-12)
-    np.testing.assert_array_equal(found[0][-1], [0, 16, 32])
+    slopes = slopes_of(total(last), h)
+    feeds = values(x, h)
+    made, slope = run([last, *slopes], feeds)
+    state, sums, factor, chain = feeds[h], 1.0, np.arange(3.0), np.ones(3)
+    for entry in feeds[x]:
+        sums += state.sum()
+        state = np.tanh(state * factor + entry)
+        chain = chain * (1 - state**2) * factor
+        factor = factor * 2
+    np.testing.assert_allclose(made, state, rtol=1e-12)
+    np.testing.assert_allclose(slope, chain, rtol=1e-12)
+    np.testing.assert_allclose(storage.read(v), sums, rtol=1e-12)
+    np.testing.assert_array_equal(storage.read(w), [0, 16, 32])
 
 
-def test_two_networks_one_above_the_other(plain: Any) -> None:
+def test_two_networks_one_above_the_other(same: Any) -> None:
     """The slopes of the lower one pass through the upper one's loop."""
     x, h, w = p(None, 2, 3), p(2, 3), p(3, 3)
-    layer = lambda sequence, reverse: control.scan(  # noqa: E731
-        lambda i, e, s: ([elementwise.tanh(operands.matmul(s, w) + e)], [elementwise.sigmoid(s)]),
-        [sequence],
-        [h],
-        reverse=reverse,
-    )
-    (_,), (lower,) = layer(x, False)
-    (last,), (upper,) = layer(lower, True)
-    first = gradients([total(last) + total(upper * lower)], [x, h, w])
-    feeds = values(x, h, w)
-    same(plain, [upper, *first], feeds)  # type: ignore[list-item]
-    found = loops([upper, *first], feeds)  # type: ignore[list-item]
+
+    def layer(sequence: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
+        (last,), (ys,) = control.scan(
+            lambda i, e, s: ([elementwise.tanh(operands.matmul(s, w) + e)], [elementwise.sigmoid(s)]),
+            [sequence],
+            [h],
+            reverse=reverse,
+        )
+        return last, ys
+
+    def build() -> list[Tensor]:
+        _, lower = layer(x, False)
+        last, upper = layer(lower, True)
+        return [upper, *slopes_of(total(last) + total(upper * lower), x, h, w)]
+
+    same(build, values(x, h, w))
+    found = loops(build(), values(x, h, w))
     assert [len(loop.carries) for loop in found] == [1, 1, 1, 1]
     assert ["tanh" in names(loop) for loop in found] == [True, True, False, False]
 
@@ -408,17 +470,24 @@ def random_step(seed: int) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_steps(seed: int, plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_steps(seed: int, same: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.load("numpy"), "stacked_bytes", (10 << 20, 10 << 20, 500)[seed % 3])
     x, h, w, b = p(None, 2, 3), p(2, 3), p(3, 3), p(3)
     step = random_step(seed)
-    (last, summed, cell), (first, second) = control.scan(
-        lambda i, *values: step(i, *values, w, b), [x], [h, h * 0.0, h + 1.0], reverse=bool(seed % 2)
-    )
-    loss = total(last) + total(summed * summed) * 0.1 + total(elementwise.sin(first)) + total(cell * second[1])
-    slopes = [g for g in gradients([loss], [x, h, w, b]) if g is not None]
-    curves = [g for g in gradients([total(elementwise.sin(g)) for g in slopes], [x, h, w, b]) if g is not None]
-    random_ = np.random.default_rng(seed)
-    feeds = values(x, h, w, b, seed=seed)
-    some = [t for t in (last, summed, cell, first, second) if random_.integers(2)]
-    same(plain, [loss, *some, *slopes, *curves], feeds)
+    some = [bool(n) for n in np.random.default_rng(seed).integers(2, size=5)]
+
+    def build() -> list[Tensor]:
+        (last, summed, cell), (first, second) = control.scan(
+            lambda i, *held: step(i, *held, w, b), [x], [h, h * 0.0, h + 1.0], reverse=bool(seed % 2)
+        )
+        loss = total(last) + total(summed * summed) * 0.1 + total(elementwise.sin(first)) + total(cell * second[1])
+        results = [t for t, wanted in zip((last, summed, cell, first, second), some, strict=True) if wanted]
+        targets = [x, h, w, b]
+        slopes = gradients([loss], targets)
+        bent = [total(elementwise.sin(g)) for g in slopes if g is not None]
+        curves = gradients([sum_of(bent)], targets)
+        # Of what no step reads the slope is None without a loop, and 0 with one.
+        made = [t * 0.0 if g is None else g for g, t in zip([*slopes, *curves], targets * 2, strict=True)]
+        return [loss, *results, *made]
+
+    same(build, values(x, h, w, b, seed=seed))

@@ -55,7 +55,6 @@ def _trace_scan(
     length: int,
     reverse: bool,
     outputs: Outputs,
-    residuals: bool,
 ) -> tuple[jax.Array, ...]:
     sequences = tuple(map(array, arrays[:num_sequences]))
     carries = tuple(map(array, arrays[num_sequences : num_sequences + num_carries]))
@@ -74,7 +73,7 @@ def _trace_scan(
             value if isinstance(value, jax.Array) else jax.numpy.asarray(value, dtype)
             for value, dtype in zip(results, dtypes, strict=True)
         )
-        return made[:num_carries], made[num_carries:] + (state if residuals else ())
+        return made[:num_carries], made[num_carries:]
 
     iterations = lax.iota(np.int32, length)
     final, stacked = lax.scan(step, carries, (iterations, *sequences), length=length, reverse=reverse)

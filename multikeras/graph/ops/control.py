@@ -97,9 +97,9 @@ scan_: Primitive = primitive(
     dtype=_scan_dtypes,
     gradient=_scan_gradient,
     multiple=True,
-    residuals=-1,
     bodies=("body",),
-    doc="Runs a body over axis 0 of sequences: final carries, then what each step gave, stacked.",
+    doc="Runs a body over axis 0 of sequences: final carries, then what each step gave, stacked; in the graph then the "
+    "carries before each step, which specialising turns into something that steps give.",
 )
 
 

@@ -18,35 +18,28 @@ SCAN = {
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("residuals", [False, True])
-def test_scan(kernels, reverse, residuals):
+def test_scan(kernels, reverse):
     x = np.arange(6, dtype="float32").reshape(3, 2)
     start, factor = np.ones(2, "float32"), np.array(0.5, "float32")
     for array in (x, start, factor):
         array.flags.writeable = False
-    results = kernels["scan"](x, start, factor, length=3, reverse=reverse, residuals=residuals, **SCAN)
-    carry, ys, before = start, [None] * 3, [None] * 3
+    results = kernels["scan"](x, start, factor, length=3, reverse=reverse, **SCAN)
+    carry, ys = start, [None] * 3
     for step in (2, 1, 0) if reverse else (0, 1, 2):
-        before[step] = carry
         carry = carry * factor + x[step]
         ys[step] = carry * step
-    assert len(results) == (4 if residuals else 3)
+    assert len(results) == 3
     np.testing.assert_array_equal(results[0], carry)
     np.testing.assert_array_equal(results[1], ys)
     assert results[2].tolist() == [0, 1, 2]
     assert results[2].dtype == "int32"
-    if residuals:
-        np.testing.assert_array_equal(results[3], before)
 
 
 def test_scan_of_no_steps(kernels):
     x, start = np.zeros((0, 2), "float32"), np.ones(2, "float32")
-    carry, ys, numbers, before = kernels["scan"](
-        x, start, np.float32(1), length=0, reverse=False, residuals=True, **SCAN
-    )
+    carry, ys, numbers = kernels["scan"](x, start, np.float32(1), length=0, reverse=False, **SCAN)
     np.testing.assert_array_equal(carry, start)
     assert (ys.shape, ys.dtype, numbers.shape, numbers.dtype) == ((0, 2), "float32", (0,), "int32")
-    assert before.shape == (0, 2)
 
 
 def test_scan_without_sequences(kernels):
@@ -58,7 +51,6 @@ def test_scan_without_sequences(kernels):
         length=5,
         reverse=False,
         outputs=(),
-        residuals=False,
     )
     assert total == 10
 

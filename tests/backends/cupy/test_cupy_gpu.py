@@ -124,7 +124,7 @@ def calls(dtype):
     yield "sum_pool_gradient", (g,), {"shape": images.shape, **pooling}
     scan = {"body": body, "num_sequences": 1, "num_carries": 1, "length": 2, "outputs": (((3, 4), dtype),)}
     for reverse in (False, True):
-        yield "scan", (x, x[0], y[0, 0, 0]), {"reverse": reverse, "residuals": True, **scan}
+        yield "scan", (x, x[0], y[0, 0, 0]), {"reverse": reverse, **scan}
     branches = {"then_body": lambda z: (z + z,), "else_body": lambda z: (z * z,)}
     yield "cond", (np.array(True), x), branches
     loop = {"body": lambda i, z, w: (i < 2, i + 1, z * w), "num_carries": 2, "maximum_iterations": None}

@@ -199,7 +199,7 @@ def test_float32_program_holds_no_64_bit_numbers(backend: Any) -> None:
         )
         rows = k["gather"](table, indices, axis=0)
         table_gradient = k["scatter_add"](rows, indices, axis=0, size=table.shape[0])
-        attributes = {"num_sequences": 1, "num_carries": 1, "length": 5, "reverse": True, "residuals": True}
+        attributes = {"num_sequences": 1, "num_carries": 1, "length": 5, "reverse": True}
         scanned = k["scan"](
             rows, k["gather"](table, np.int32(0), axis=0), body=body, outputs=(((4,), "float32"),), **attributes
         )

@@ -25,7 +25,7 @@ KEY = np.array([123, 456], "uint32")
 CONV = {"strides": (2, 2), "padding": ((0, 1), (0, 1)), "dilation": (1, 1), "groups": 1}
 POOL = {"window": (3, 3), "strides": (2, 2), "padding": ((0, 1), (1, 1))}
 SCALARS = [np.float32(v) for v in (0.01, 0.9, 0.99, 1e-3)]
-LOOP = {"num_sequences": 1, "num_carries": 1, "length": 5, "reverse": True, "residuals": True}
+LOOP = {"num_sequences": 1, "num_carries": 1, "length": 5, "reverse": True}
 
 CASES: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("add", [M, M], {}),

@@ -15,20 +15,16 @@ def scan(
     length: int,
     reverse: bool,
     outputs: Any,
-    residuals: bool,
 ) -> tuple[Any, ...]:
     sequences, rest = arrays[:num_sequences], arrays[num_sequences:]
     carries, invariants = rest[:num_carries], rest[num_carries:]
     stacks = [np.empty((length, *shape), dtype) for shape, dtype in outputs]
-    before = [np.empty((length, *carry.shape), carry.dtype) for carry in carries]
     for i in reversed(range(length)) if reverse else range(length):
-        for stack, carry in zip(before, carries, strict=True):
-            stack[i] = carry
         results = body(np.asarray(i, "int32"), *[sequence[i] for sequence in sequences], *carries, *invariants)
         carries = results[:num_carries]
         for stack, y in zip(stacks, results[num_carries:], strict=True):
             stack[i] = y
-    return (*carries, *stacks, *before) if residuals else (*carries, *stacks)
+    return (*carries, *stacks)
 
 
 def while_loop(predicate: Any, *arrays: Any, body: Any, num_carries: int, maximum_iterations: int | None) -> Any:
