@@ -14,6 +14,7 @@ from multikeras.saving.byte_code import without_code
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
 from multikeras.saving.streams import set_streams
+from multikeras.utils.io_utils import H5Dict
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
@@ -21,7 +22,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
 
     Args:
         model: The model.
-        filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+        filepath: A path, a binary file object, an open `h5py.File` or `h5py.Group`, or an `H5Dict`.
         overwrite: Whether a file that is there is replaced without asking.
         include_optimizer: Whether the training configuration and the optimizer's state are written.
 
@@ -52,7 +53,7 @@ def load_model(
     """The model of a file, compiled if it was, ready to go on training as if never interrupted.
 
     Args:
-        filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+        filepath: A path, a binary file object, an open `h5py.File` or `h5py.Group`, or an `H5Dict`.
         custom_objects: Classes and functions of one's own, by name.
         compile: Whether it is compiled as it was.
         safe_mode: Whether Python byte code in the file is refused; what a file from elsewhere holds would run with all
@@ -154,6 +155,18 @@ def _compile(model: Any, found: Snapshot, where: str, custom_objects: Mapping[st
 
 def _write(target: Any, overwrite: bool, write: Any) -> None:
     h5py = _h5py()
+    if isinstance(target, (H5Dict, dict)):
+        target = H5Dict(target)
+        if target.read_only:
+            raise ValueError("The H5Dict to save to was opened for reading only.")
+        if isinstance(target.data, dict):
+            with h5py.File(io.BytesIO(), "w") as file:
+                write(file)
+                made: dict[str, Any] = {}
+                H5Dict(made).update(H5Dict(file, "r"))
+            target.data.update(made)
+            return
+        target = target.data
     if isinstance(target, h5py.Group):
         write(target)
         return

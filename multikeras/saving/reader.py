@@ -7,6 +7,7 @@ and texts are the only contents. Everything else is refused by name.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -19,6 +20,7 @@ import numpy as np
 
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.limits import LIMITS, Limits
+from multikeras.utils.io_utils import H5Dict
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -66,7 +68,7 @@ def opened(source: Any, limits: Limits = LIMITS) -> Iterator[Group]:
     """The root of an HDF5 file, for the duration of the block.
 
     Args:
-        source: A path, a binary file object, or an `h5py.File` or `h5py.Group` that is open.
+        source: A path, a binary file object, an `h5py.File` or `h5py.Group` that is open, or an `H5Dict`.
         limits: The limits.
 
     Raises:
@@ -74,9 +76,15 @@ def opened(source: Any, limits: Limits = LIMITS) -> Iterator[Group]:
         CorruptFileError: If it is no HDF5 file, or cut off.
     """
     h5py = _h5py()
+    if isinstance(source, (H5Dict, dict)):
+        source = source.data if isinstance(source, H5Dict) else source
+        if isinstance(source, dict):
+            with h5py.File(io.BytesIO(), "w") as memory:
+                H5Dict(memory).update(H5Dict(source, "r"))
+                yield Group(memory, Budget("the dictionary", None, limits))
+            return
     if isinstance(source, h5py.Group):
-        where = f"{source.file.filename}{source.name if source.name != '/' else ''}"
-        yield Group(source, Budget(str(where), None, limits))
+        yield group_of(source, limits)
         return
     if isinstance(source, (str, os.PathLike)):
         where = os.fspath(source)
@@ -94,6 +102,12 @@ def opened(source: Any, limits: Limits = LIMITS) -> Iterator[Group]:
         raise CorruptFileError(f"{where} cannot be read as an HDF5 file: {error}") from error
     with file:
         yield Group(file, Budget(where, stored, limits))
+
+
+def group_of(group: Any, limits: Limits = LIMITS) -> Group:
+    """A group of h5py, to be read with checks."""
+    where = f"{group.file.filename}{group.name if group.name != '/' else ''}"
+    return Group(group, Budget(where, None, limits))
 
 
 @contextmanager
@@ -260,6 +274,11 @@ class Group:
             return self._group.attrs[name]
         except (OSError, RuntimeError, ValueError, UnicodeDecodeError) as error:
             raise CorruptFileError(f"{self.where}: the attribute {name!r} cannot be read: {error}") from error
+
+    @_reading
+    def attribute(self, name: str) -> Any:
+        """An attribute as h5py gives it, which holds numbers or texts; None if it is not there."""
+        return self._attribute(name)
 
     @_reading
     def text(self, name: str) -> str | None:

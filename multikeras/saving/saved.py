@@ -12,7 +12,7 @@ class Saved:
         """Writes the model to one file, for `models.load_model`.
 
         Args:
-            filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+            filepath: A path, a binary file object, an open `h5py.File` or `h5py.Group`, or an `H5Dict`.
             overwrite: Whether a file that is there is replaced without asking.
             include_optimizer: Whether the training configuration and the optimizer's state are written.
         """
@@ -24,7 +24,7 @@ class Saved:
         """Writes the weights alone.
 
         Args:
-            filepath: A path, a binary file object, or an open `h5py.File` or `h5py.Group`.
+            filepath: A path, a binary file object, an open `h5py.File` or `h5py.Group`, or an `H5Dict`.
             overwrite: Whether a file that is there is replaced without asking.
         """
         from multikeras.saving import save_weights

@@ -1,15 +1,25 @@
-"""Data in HDF5 files, read piece by piece."""
+"""Data in HDF5 files: arrays read piece by piece, files as dictionaries."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["HDF5Matrix"]
+__all__ = ["H5Dict", "HDF5Matrix"]
+
+#: An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.
+_HEADER = 64_512
+
+#: In a dictionary: marks one that is a group, and no value.
+_GROUP = "_is_group"
+
+#: Ends the name of an attribute that holds JSON.
+_JSON = "__json"
 
 
 class HDF5Matrix:
@@ -67,10 +77,7 @@ class HDF5Matrix:
         return self._opened[1]
 
     def _open(self) -> Any:
-        try:
-            import h5py
-        except ImportError as error:
-            raise ImportError("HDF5Matrix needs the package h5py: pip install h5py") from error
+        h5py = _h5py("HDF5Matrix")
         if not Path(self.datapath).exists():
             raise FileNotFoundError(f"HDF5Matrix: there is no file {self.datapath}.")
         file = h5py.File(self.datapath, "r")
@@ -153,3 +160,286 @@ class HDF5Matrix:
 
     def __repr__(self) -> str:
         return f"<HDF5Matrix {self.dataset!r} of {self.datapath}, shape {self.shape}, {self.dtype}>"
+
+
+class H5Dict:
+    """An HDF5 file or group, or a dictionary, that is read and written like a dictionary.
+
+    Arrays become data sets. Texts, bytes, numbers, lists and whatever else JSON holds become attributes; a list too
+    long for an HDF5 header is cut into several, which come back as one. A key that is not there, read where writing
+    is allowed, makes a group, so that `d["a"]["b"] = array` needs no preparation.
+
+    What a file holds is read by the rules for model files: links into other files and whatever is no number and no text
+    are refused.
+
+    Args:
+        path: Path of a file, an open `h5py.File` or `h5py.Group`, a dictionary, or another `H5Dict`.
+        mode: `'r'` to read only, `'r+'`, `'w'` for a new file (a dictionary is emptied), `'a'` to go on with what is
+            there.
+
+    Raises:
+        ImportError: If h5py is needed and not installed.
+        TypeError: If `path` is none of these.
+
+    Source: Keras 2.3 `keras.utils.io_utils.H5Dict`.
+    """
+
+    data: Any
+    read_only: bool
+    _is_file: bool
+
+    def __init__(self, path: Any, mode: str = "a") -> None:
+        if mode not in ("r", "r+", "w", "a"):
+            raise ValueError(f"H5Dict: mode is 'r', 'r+', 'w' or 'a', received {mode!r}.")
+        is_file = False
+        if isinstance(path, H5Dict):
+            data = path.data
+        elif isinstance(path, dict):
+            data = path
+            if mode == "w":
+                data.clear()
+            if mode != "r":
+                data[_GROUP] = True
+        else:
+            h5py = _h5py("H5Dict")
+            if isinstance(path, h5py.Group):
+                data = path
+            elif isinstance(path, (str, os.PathLike)):
+                data, is_file = h5py.File(path, mode), True
+            else:
+                raise TypeError(
+                    f"H5Dict takes a path, an h5py.File, an h5py.Group or a dictionary, received {type(path).__name__}."
+                )
+        own = {"data": data, "read_only": mode == "r" or (isinstance(path, H5Dict) and path.read_only)}
+        vars(self).update(own, _is_file=is_file)
+
+    @classmethod
+    def is_supported_type(cls, path: Any) -> bool:
+        """Whether `H5Dict` takes this."""
+        if isinstance(path, (str, os.PathLike, dict, cls)):
+            return True
+        try:
+            import h5py
+        except ImportError:
+            return False
+        return isinstance(path, h5py.Group)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"H5Dict: the attribute {name!r} cannot be set. Store values as d[{name!r}] = value.")
+
+    # -- one entry ------------------------------------------------------------------------------
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Stores an array, a text, bytes, a number, or a list or dictionary that JSON holds.
+
+        Raises:
+            ValueError: If it was opened for reading only.
+            KeyError: If the key is a group.
+            TypeError: If no file could hold the value.
+        """
+        self._check_writable(f"set {key!r}")
+        if isinstance(self.get(key), H5Dict):
+            raise KeyError(f"H5Dict: {key!r} is a group and cannot be set to a value.")
+        if isinstance(self.data, dict):
+            self.data[key] = value
+            return
+        if isinstance(value, (np.ndarray, np.generic)):
+            array = np.asarray(value)
+            if array.dtype.kind not in "biufSV":
+                raise TypeError(f"H5Dict: {key!r} is an array of type {array.dtype}; a file holds numbers.")
+            self._remove(key)
+            self.data.create_dataset(key, data=array)
+            return
+        made = _attributes(key, value)
+        self._remove(key)
+        for name, entry in made.items():
+            self.data.attrs[name] = entry
+
+    def __getitem__(self, key: str) -> Any:
+        """An array, a value, or a group as another `H5Dict`; a group that was not there is made.
+
+        Raises:
+            KeyError: If it is not there and may not be made.
+            ValueError: If a file holds what is not read from files.
+        """
+        if not isinstance(key, str):
+            raise KeyError(f"H5Dict: keys are texts, received {key!r}.")
+        if key in self:
+            return self._stored(key)
+        if self.read_only:
+            raise KeyError(f"H5Dict: there is no {key!r}, and it was opened for reading only.")
+        if isinstance(self.data, dict):
+            return H5Dict(self.data.setdefault(key, {}))
+        return H5Dict(self.data.create_group(key))
+
+    def _stored(self, key: str) -> Any:
+        mode = "r" if self.read_only else "a"
+        if isinstance(self.data, dict):
+            value = self.data[key]
+            return H5Dict(value, mode) if isinstance(value, dict) and _GROUP in value else value
+        from multikeras.saving import reader
+
+        checked = reader.group_of(self.data)
+        if key in self.data.attrs:
+            return _value(checked.attribute(key))
+        if f"{key}{_JSON}" in self.data.attrs:
+            return checked.json(f"{key}{_JSON}")
+        if f"{key}0" in self.data.attrs and key not in self.data:
+            return [entry for name in self._pieces(key) for entry in np.atleast_1d(checked.attribute(name)).tolist()]
+        if checked.is_array(key):
+            return checked.array(key)
+        checked.group(key)
+        return H5Dict(self.data[key], mode)
+
+    def __delitem__(self, key: str) -> None:
+        """Removes an entry, a group with all that is in it."""
+        self._check_writable(f"delete {key!r}")
+        if key not in self:
+            raise KeyError(f"H5Dict: there is no {key!r}.")
+        if isinstance(self.data, dict):
+            del self.data[key]
+        else:
+            self._remove(key)
+
+    def _remove(self, key: str) -> None:
+        for name in (key, f"{key}{_JSON}", *self._pieces(key)):
+            if name in self.data.attrs:
+                del self.data.attrs[name]
+        if key in self.data:
+            del self.data[key]
+
+    def _pieces(self, key: str) -> list[str]:
+        """The attributes that a long list is cut into; none where the key itself is one."""
+        if isinstance(self.data, dict) or key in self.data.attrs or f"{key}{_JSON}" in self.data.attrs:
+            return []
+        found: list[str] = []
+        while (name := f"{key}{len(found)}") in self.data.attrs:
+            found.append(name)
+        # A single one is an entry whose own name ends in 0.
+        return found if len(found) > 1 else []
+
+    def _check_writable(self, what: str) -> None:
+        if self.read_only:
+            raise ValueError(f"H5Dict: cannot {what}, it was opened for reading only.")
+
+    # -- all of them ----------------------------------------------------------------------------
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, str):
+            return False
+        if isinstance(self.data, dict):
+            return key in self.data and key != _GROUP
+        attributes = self.data.attrs
+        return key in self.data or key in attributes or f"{key}{_JSON}" in attributes or bool(self._pieces(key))
+
+    def keys(self) -> list[str]:
+        """Names of all entries: groups, arrays and values."""
+        if isinstance(self.data, dict):
+            return [key for key in self.data if key != _GROUP]
+        names = list(self.data.attrs)
+        pieces: set[str] = set()
+        whole: list[str] = []
+        for name in names:
+            if name in pieces:
+                continue
+            if name.endswith("0") and _is_piece(self.data.attrs, name) and (cut := self._pieces(name[:-1])):
+                pieces.update(cut)
+                whole.append(name[:-1])
+            else:
+                whole.append(name.removesuffix(_JSON))
+        return [*self.data, *(name for name in whole if name not in pieces)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def iter(self) -> Iterator[str]:
+        """Names of all entries, one by one."""
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An entry, or `default` where there is none; makes no group."""
+        return self._stored(key) if key in self else default
+
+    def update(self, *others: Any, **entries: Any) -> None:
+        """Stores all entries of dictionaries, of other `H5Dict`, and keywords."""
+        self._check_writable("update")
+        for other in (*others, entries):
+            for key in other:
+                value = other[key]
+                if isinstance(value, H5Dict):
+                    group = self[key]
+                    if not isinstance(group, H5Dict):
+                        raise KeyError(f"H5Dict: {key!r} is a value, and cannot become a group.")
+                    group.update(value)
+                else:
+                    self[key] = value
+
+    # -- end ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Writes what is outstanding, and closes the file if this object opened it."""
+        if isinstance(self.data, dict) or not self.data:
+            return
+        self.data.file.flush()
+        if self._is_file:
+            self.data.close()
+
+    def __enter__(self) -> H5Dict:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<H5Dict of {'a dictionary' if isinstance(self.data, dict) else self.data!r}>"
+
+
+def _attributes(key: str, value: Any) -> dict[str, Any]:
+    """A value as attributes of HDF5.
+
+    Raises:
+        TypeError: If it cannot be one.
+        ValueError: If an entry of a list is longer than a header.
+    """
+    if isinstance(value, (str, bytes)) and "\0" not in (value if isinstance(value, str) else value.decode("latin-1")):
+        return {key: value}
+    if type(value) in (bool, float) or (type(value) is int and -(1 << 63) <= value < 1 << 63):
+        return {key: value}
+    if isinstance(value, (list, tuple)) and value and all(isinstance(entry, bytes) for entry in value):
+        longest = max(1, *(len(entry) for entry in value))
+        if longest > _HEADER:
+            raise ValueError(f"H5Dict: an entry of {key!r} is {longest} bytes long; a header holds {_HEADER}.")
+        whole = np.array(value, dtype=f"S{longest}")
+        # An equal number of entries in each; they come back in order.
+        count = -(-len(value) // (_HEADER // longest))
+        if count == 1:
+            return {key: whole}
+        return {f"{key}{i}": piece for i, piece in enumerate(np.array_split(whole, count))}
+    try:
+        return {f"{key}{_JSON}": json.dumps(value)}
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"H5Dict: {key!r} is a {type(value).__name__} that a file cannot hold ({error}); it holds arrays, texts, "
+            "bytes, numbers, and lists and dictionaries of texts and numbers."
+        ) from error
+
+
+def _value(value: Any) -> Any:
+    """An attribute as it was given: a text, bytes, a number or a list."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _is_piece(attributes: Any, name: str) -> bool:
+    shape = attributes.get_id(name).shape
+    return shape is not None and len(shape) == 1
+
+
+def _h5py(who: str) -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(f"{who} needs the package h5py: pip install h5py") from error
+    return h5py
