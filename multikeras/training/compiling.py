@@ -277,7 +277,7 @@ class Compiling:
                     "Arrays, K.constant(...) and the values of layers called on arrays are cut into batches."
                 )
             evaluate = given
-            return TensorSource(lambda: read(*evaluate()), steps)
+            return TensorSource(lambda: read(*evaluate()), steps, what)
         if not given.size and steps is None:
             raise ValueError(f"The model is fed nothing: say with `{what}` how many batches there are.")
         size = self._batch_size(batch_size, given.size, steps)

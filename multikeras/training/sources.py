@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -66,7 +67,7 @@ class ArraySource(Source):
     def __init__(
         self, data: Data, batch_size: int, shuffle: Any = False, steps: int | None = None, what: str = "steps"
     ) -> None:
-        _check_steps(steps, what)
+        steps = _whole_steps(steps, what)
         self.data = data
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -104,11 +105,12 @@ class TensorSource(Source):
     Args:
         evaluate: Gives the data of a step.
         steps: Batches in an epoch.
+        what: Name of the argument that `steps` is, for messages.
     """
 
-    def __init__(self, evaluate: Callable[[], Data], steps: int) -> None:
+    def __init__(self, evaluate: Callable[[], Data], steps: int, what: str = "steps") -> None:
         self.evaluate = evaluate
-        self.steps = steps
+        self.steps = _whole_steps(steps, what)
 
     def epoch(self, number: int = 0) -> Iterator[Batch]:
         for _ in range(self.steps or 0):
@@ -155,7 +157,7 @@ class StreamSource(Source):
             steps = len(given)
             if steps < 1:
                 raise ValueError(f"The {name} has no batches: its length is {steps}.")
-        _check_steps(steps, what)
+        steps = _whole_steps(steps, what)
         self.name = name
         self.read = read
         self.samples = int(steps) if isinstance(steps, Samples) else None
@@ -217,10 +219,17 @@ class StreamSource(Source):
         self._stream.close()
 
 
-def _check_steps(steps: Any, what: str) -> None:
-    whole = steps is None or (isinstance(steps, (int, np.integer)) and not isinstance(steps, bool))
-    if not whole or (steps is not None and steps < 1):
-        raise ValueError(f"`{what}` is a whole number from 1, or None; received {steps!r}.")
+def _whole_steps(steps: Any, what: str) -> Any:
+    """A number of steps as an int; a fraction, as old programs get it from a division, means one step more."""
+    if steps is None or isinstance(steps, Samples):
+        number: Any = steps
+    elif isinstance(steps, (int, float, np.integer, np.floating)) and not isinstance(steps, bool):
+        number = math.ceil(steps) if math.isfinite(steps) else 0
+    else:
+        number = 0
+    if number is not None and number < 1:
+        raise ValueError(f"`{what}` is a number from 1, or None; received {steps!r}.")
+    return number
 
 
 def unpacked(batch: Any, name: str, targets: bool) -> tuple[Any, Any, Any]:

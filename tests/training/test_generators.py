@@ -303,9 +303,14 @@ def test_arguments_that_do_not_fit():
     for name, value in (("y", Y), ("batch_size", 3), ("sample_weight", WEIGHTS), ("validation_split", 0.5)):
         with pytest.raises(ValueError, match=f"`{name}` cannot be given with a Batches"):
             model.fit(Batches(), **{name: value})
-    for steps in (0, 1.5, True):
-        with pytest.raises(ValueError, match="`steps_per_epoch` is a whole number from 1"):
+    for steps in (0, -1.5, True, "3", float("inf")):
+        with pytest.raises(ValueError, match="`steps_per_epoch` is a number from 1"):
             model.fit(Batches(), steps_per_epoch=steps, verbose=0)
+    # Old programs divide the number of samples by that of a batch.
+    data = Batches()
+    model.fit(data, steps_per_epoch=20 / 8, verbose=0, shuffle=False, workers=0)
+    assert data.asked == [0, 1, 2]
+    assert len(model.predict(X, batch_size=4, steps=np.float64(2.0))) == 8
     with pytest.raises(ValueError, match="`validation_freq` is a whole number from 1"):
         model.fit(Batches(), validation_freq=0)
     with pytest.raises(TypeError, match="fit_generator does not take 'step_per_epoch'"):
