@@ -217,8 +217,8 @@ class ModelCheckpoint(Callback):
         """Keeps the settings.
 
         Args:
-            filepath: Where to; `{epoch:02d}`, counted from 1, and names of logs are filled in. A fixed name is
-                overwritten.
+            filepath: Where to, as of `Model.save`: `.h5`, `.keras`. `{epoch:02d}`, counted from 1, and names of logs
+                are filled in. A fixed name is overwritten, as a whole or not at all.
             monitor: Name of the number that is watched.
             verbose: 1 says when it saves.
             save_best_only: Whether only a gain is saved.
@@ -236,10 +236,6 @@ class ModelCheckpoint(Callback):
         self.epochs_since_last_save = 0
         self._direction = direction(mode, monitor, "ModelCheckpoint")
         self.best = -np.inf * self._direction
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        # Found out now and not after the first epoch, which may take hours.
-        self._saver()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epochs_since_last_save += 1
@@ -260,14 +256,7 @@ class ModelCheckpoint(Callback):
             self.best = current
         if self.verbose:
             print(f"\nEpoch {epoch + 1:05d}: saving the model to {path}")
-        self._saver()(path, overwrite=True)
-
-    def _saver(self) -> Any:
-        name = "save_weights" if self.save_weights_only else "save"
-        method = getattr(self.model, name, None)
-        if method is None:
-            raise NotImplementedError(
-                f"ModelCheckpoint needs {type(self.model).__name__}.{name}, which this version of multikeras does not "
-                "have yet. model.get_weights() gives the weights as arrays; a callback with on_epoch_end can keep them."
-            )
-        return method
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)

@@ -267,16 +267,6 @@ def test_checkpoints(tmp_path):
     assert len(saved) == 2
 
 
-def test_checkpoints_of_a_model_that_cannot_be_saved():
-    class Plain:
-        pass
-
-    checkpoint = ModelCheckpoint("m.h5")
-    checkpoint.set_model(Plain())
-    with pytest.raises(NotImplementedError, match="Plain.save.*get_weights"):
-        checkpoint.on_train_begin()
-
-
 def test_base_logger_averages():
     logger = BaseLogger(stateful_metrics=["acc"])
     logger.set_params({"metrics": ["loss", "acc"]})
