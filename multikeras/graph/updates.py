@@ -217,7 +217,7 @@ def chain(
     """
     bases: dict[Update, Tensor] = {}
     last: dict[Variable, Update] = {}
-    for update in dict.fromkeys([*listed, *found]):
+    for update in _operands_first(list(dict.fromkeys([*listed, *found]))):
         before = last.get(update.variable)
         if before is not None and not update.increments:
             if not before.increments:
@@ -234,6 +234,24 @@ def chain(
         bases[update] = before if before is not None and update.increments else update.variable
         last[update.variable] = update
     return bases, last
+
+
+def _operands_first(updates: list[Update]) -> list[Update]:
+    """The updates in their order, but for one whose value is made of another's of its variable: that comes first."""
+    if len({update.variable for update in updates}) == len(updates):
+        return updates
+    order: dict[Update, None] = {}
+    for update in updates:
+        seen: set[Tensor] = set()
+        stack = list(update.inputs[1:])
+        while stack:
+            tensor = stack.pop()
+            if tensor not in seen:
+                seen.add(tensor)
+                stack.extend(tensor.inputs)
+        earlier = [other for other in updates if other in seen and other.variable is update.variable]
+        order.update(dict.fromkeys([*sorted(earlier, key=lambda u: u.serial), update]))
+    return list(order)
 
 
 def settle(updates: Iterable[Update]) -> list[Settled]:

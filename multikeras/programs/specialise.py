@@ -174,6 +174,7 @@ class Specialiser:
         if tensor in made:
             return made[tensor]
         stack = [tensor]
+        begun: set[Tensor] = set()
         while stack:
             top = stack[-1]
             if top in made:
@@ -181,12 +182,22 @@ class Specialiser:
                 continue
             waiting = [x for x in self.dependencies(top) if x not in made]
             if waiting:
+                begun.add(top)
+                if not begun.isdisjoint(waiting):
+                    self.circular(begun)
                 stack.extend(reversed(waiting))
                 continue
             stack.pop()
             context.origin = top.origin
             made[top] = self.convert(top)
         return made[tensor]
+
+    def circular(self, begun: Iterable[Tensor]) -> None:
+        names = sorted({t.variable.name for t in begun if isinstance(t, Update)})
+        raise ValueError(
+            f"The updates of {', '.join(names)} wait for each other: each starts from the new value of a variable "
+            "whose update reads another of them. List them in another order, or make one of what the other reads."
+        )
 
     def dependencies(self, tensor: Tensor) -> tuple[Tensor, ...]:
         if isinstance(tensor, Update):

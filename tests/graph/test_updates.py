@@ -410,3 +410,30 @@ def test_setting_in_a_body_and_incrementing_outside_is_refused() -> None:
     assert read(v) == [1]
     Function([], [in_loop])([])
     assert read(v) == [8]
+
+
+def test_update_made_of_another_of_its_variable() -> None:
+    # Whatever the order of the list, an update comes after those that its value is made of.
+    for listed in ([0, 1], [1, 0], [1]):
+        v = number(3.0)
+        made: list[Any] = [updates.assign_add(v, 1.0)]
+        made.append(updates.assign(v, made[0] * 10.0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            results = Function([], [made[0] * 1.0, made[1] * 1.0], [made[i] for i in listed])([])
+        assert ([float(r) for r in results], read(v)) == ([4, 40], [40])
+    for listed in ([0, 1], [1, 0], [1]):
+        v = number(3.0)
+        made = [updates.assign_add(v, 1.0)]
+        made.append(updates.assign_add(v, made[0] * 0.5))
+        Function([], [], [made[i] for i in listed])([])
+        assert read(v) == [6]
+
+
+def test_updates_that_wait_for_each_other() -> None:
+    a, b = number(1.0, "a"), number(2.0, "b")
+    more_a, more_b = updates.assign_add(a, 1.0), updates.assign_add(b, 1.0)
+    set_a, set_b = updates.assign(a, more_b * 2.0), updates.assign(b, more_a * 2.0)
+    with pytest.raises(ValueError, match=r"updates of a, b wait for each other"):
+        Function([], [], [set_a, set_b])([])
+    assert read(a, b) == [1, 2]
