@@ -117,7 +117,7 @@ __all__ = [
 ]
 
 _OTHERS = frozenset({"Loss", "Reduction", "deserialize", "get", "is_categorical_crossentropy", "serialize"})
-_KNOWN: dict[str, Any] = {name: globals()[name] for name in __all__ if name not in _OTHERS and name in globals()}
+_KNOWN: dict[str, Any] = {name: globals()[name] for name in __all__ if name not in _OTHERS}
 
 
 def serialize(loss: Any) -> Any:

@@ -22,7 +22,8 @@ from multikeras.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from multikeras.metrics.base import Mean, MeanMetricWrapper, Metric, Sum
+from multikeras.metrics.area import AUC
+from multikeras.metrics.base import Metric
 from multikeras.metrics.classes import (
     Accuracy,
     BinaryAccuracy,
@@ -39,12 +40,21 @@ from multikeras.metrics.classes import (
     MeanSquaredError,
     MeanSquaredLogarithmicError,
     Poisson,
-    RootMeanSquaredError,
     SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy,
     SparseTopKCategoricalAccuracy,
     SquaredHinge,
     TopKCategoricalAccuracy,
+)
+from multikeras.metrics.confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
 )
 from multikeras.metrics.functions import (
     accuracy,
@@ -55,7 +65,20 @@ from multikeras.metrics.functions import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
+from multikeras.metrics.overlap import MeanIoU
+from multikeras.metrics.reducing import (
+    Mean,
+    MeanMetricWrapper,
+    MeanRelativeError,
+    MeanTensor,
+    Reduce,
+    RootMeanSquaredError,
+    Sum,
+)
 
+acc = ACC = accuracy
+bce = BCE = binary_crossentropy
+kld = KLD = kl_divergence = kullback_leibler_divergence
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
 mape = MAPE = mean_absolute_percentage_error
@@ -63,6 +86,10 @@ msle = MSLE = mean_squared_logarithmic_error
 cosine = cosine_similarity = cosine_proximity
 
 __all__ = [
+    "ACC",
+    "AUC",
+    "BCE",
+    "KLD",
     "MAE",
     "MAPE",
     "MSE",
@@ -74,25 +101,39 @@ __all__ = [
     "CategoricalCrossentropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "FalseNegatives",
+    "FalsePositives",
     "Hinge",
     "KLDivergence",
     "LogCoshError",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetricWrapper",
+    "MeanRelativeError",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
+    "MeanTensor",
     "Metric",
     "Poisson",
+    "Precision",
+    "Recall",
+    "Reduce",
     "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
     "SquaredHinge",
     "Sum",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
+    "acc",
     "accuracy",
+    "bce",
     "binary_accuracy",
     "binary_crossentropy",
     "categorical_accuracy",
@@ -106,6 +147,8 @@ __all__ = [
     "deserialize",
     "get",
     "hinge",
+    "kl_divergence",
+    "kld",
     "kullback_leibler_divergence",
     "logcosh",
     "mae",
@@ -125,11 +168,8 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-_OTHERS = frozenset({"clone_metric", "clone_metrics", "deserialize", "get", "serialize", "Metric", "MeanMetricWrapper"})
-
-
-def _known() -> dict[str, Any]:
-    return {name: globals()[name] for name in __all__ if name not in _OTHERS}
+_OTHERS = frozenset({"Metric", "clone_metric", "clone_metrics", "deserialize", "get", "serialize"})
+_KNOWN: dict[str, Any] = {name: globals()[name] for name in __all__ if name not in _OTHERS}
 
 
 def clone_metric(metric: Any) -> Any:
@@ -149,7 +189,7 @@ def serialize(metric: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The metric that a name or a configuration stands for."""
-    return lookup.deserialize(config, _known(), "metric", custom_objects)
+    return lookup.deserialize(config, _KNOWN, "metric", custom_objects)
 
 
 def get(identifier: Any) -> Any:
@@ -157,11 +197,17 @@ def get(identifier: Any) -> Any:
 
     Raises:
         ValueError: If there is no such metric; the message lists those that exist.
+        TypeError: If it is a layer, as metrics with a state were in Keras 2.2.
     """
     if isinstance(identifier, (str, Mapping)):
         return deserialize(identifier)
     if inspect.isclass(identifier):
-        return identifier()
+        identifier = identifier()
+    if hasattr(identifier, "reset_states") and not isinstance(identifier, Metric):
+        raise TypeError(
+            f"{type(identifier).__name__} keeps a state and is no metric: derive it from multikeras.metrics.Metric, "
+            "with update_state, which returns its updates, and result."
+        )
     if callable(identifier):
         return identifier
     raise ValueError(f"Cannot read {identifier!r} as a metric: pass a name, a function or a metrics.Metric.")

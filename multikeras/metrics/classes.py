@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from multikeras import backend as K
 from multikeras import losses
 from multikeras.metrics import functions
-from multikeras.metrics.base import Mean, MeanMetricWrapper
-from multikeras.utils.losses_utils import squeeze_or_expand_dimensions
+from multikeras.metrics.reducing import MeanMetricWrapper
 
 
 class _MeanOf(MeanMetricWrapper):
@@ -169,26 +167,3 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         axis: int = -1,
     ) -> None:
         super().__init__(losses.sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis)
-
-
-class RootMeanSquaredError(Mean):
-    """Root of the mean squared error over all entries."""
-
-    def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
-        super().__init__(name, dtype)
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:  # type: ignore[override]
-        """Takes a batch into the mean.
-
-        Args:
-            y_true: Targets.
-            y_pred: Predictions.
-            sample_weight: A weight for each sample, or None.
-        """
-        y_true = y_true if K.is_tensor(y_true) else K.constant(y_true)
-        y_pred = y_pred if K.is_tensor(y_pred) else K.constant(y_pred)
-        y_pred, y_true = squeeze_or_expand_dimensions(y_pred, y_true)
-        return super().update_state(K.square(y_pred - K.cast(y_true, K.dtype(y_pred))), sample_weight)
-
-    def result(self) -> Any:
-        return K.sqrt(super().result())

@@ -91,7 +91,8 @@ def _classes(y_true: Any, y_pred: Any) -> Any:
 
 def _in_top_k(y_pred: Any, classes: Any, k: int) -> Any:
     """1 where fewer than k predictions are larger than that of the right class."""
-    count: Any = K.int_shape(y_pred)[-1]
-    right = K.sum(y_pred * K.cast(K.one_hot(classes, count), K.dtype(y_pred)), axis=-1)
-    larger = K.cast(K.greater(y_pred, K.expand_dims(right, -1)), "int32")
-    return K.cast(K.less(K.sum(larger, axis=-1), k), _float(y_pred))
+    if k < 1:
+        raise ValueError(f"top_k accuracy: k is at least 1, received {k!r}.")
+    rows = K.reshape(y_pred, (-1, K.shape(y_pred)[-1])) if K.ndim(y_pred) != 2 else y_pred
+    found = K.cast(K.in_top_k(rows, K.flatten(classes), k), _float(y_pred))
+    return found if K.ndim(y_pred) == 2 else K.reshape(found, K.shape(y_pred)[:-1])

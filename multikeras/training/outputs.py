@@ -133,8 +133,7 @@ class Output:
     def metric_updates(self, metric: Metric, weighted: bool) -> tuple[list[Any], Any]:
         """The updates of a metric by a batch, and its result after them."""
         weights = self.weights() if weighted else self._masked(None)
-        updates = metric.update_state(self.target, self.tensor, sample_weight=weights)
-        listed = list(updates) if isinstance(updates, (list, tuple)) else [] if updates is None else [updates]
+        listed = metric.listed_updates(self.target, self.tensor, sample_weight=weights)
         with K.control_dependencies(listed):
             return listed, K.identity(metric.result())
 
