@@ -132,8 +132,9 @@ class JaxBackend(Backend):
             return jnp.array(array, copy=True)
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """The value; on the CPU a read-only view of the array's memory."""
-        return np.asarray(array)
+        """The value; on the CPU a read-only view of the array's memory. NumPy has no bfloat16: it becomes float32."""
+        value = np.asarray(array)
+        return value.astype(np.float32) if value.dtype == NUMPY_DTYPES["bfloat16"] else value
 
     def is_array(self, value: Any) -> bool:
         """Whether `value` is a JAX array with a value (and no tracer)."""

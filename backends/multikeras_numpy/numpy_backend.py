@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.contract import DTYPES, Array, Backend, DeviceError, DeviceSettings
+from multikeras.contract import DTYPES, Array, Backend, DeviceError, DeviceSettings, Kernel
 from multikeras_arrays import array_kernels
+from multikeras_numpy import numpy_bfloat16
 from multikeras_numpy.numpy_elementwise import ELEMENTWISE_KERNELS
 from multikeras_numpy.numpy_optimizers import OPTIMIZER_KERNELS
 from multikeras_numpy.numpy_random import RANDOM_KERNELS
@@ -55,7 +56,8 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     title = "NumPy"
-    dtypes = frozenset(_DTYPES)
+    dtypes = frozenset(_DTYPES) | ({"bfloat16"} if numpy_bfloat16.is_installed() else set())
+    missing_dtypes = {"bfloat16": numpy_bfloat16.MISSING}
     in_place = True
 
     def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:
@@ -79,16 +81,19 @@ class NumpyBackend(Backend):
         }
 
     def feed(self, value: Any, dtype: str) -> Array:
-        return np.asarray(value, _DTYPES[dtype])
+        return np.asarray(value, _DTYPES.get(dtype) or numpy_bfloat16.bfloat16())
 
     def own(self, value: Any, dtype: str) -> Array:
-        return np.array(value, _DTYPES[dtype], order="C")
+        return np.array(value, _DTYPES.get(dtype) or numpy_bfloat16.bfloat16(), order="C")
+
+    def kernel(self, name: str, types: frozenset[str]) -> Kernel | None:
+        return numpy_bfloat16.bfloat16_kernel(name, self.kernels) if "bfloat16" in types else self.kernels.get(name)
 
     def copy(self, array: Array) -> Array:
         return np.array(array, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        return np.asarray(array)
+        return numpy_bfloat16.widened(np.asarray(array))
 
     def is_array(self, value: Any) -> bool:
         return isinstance(value, np.ndarray)

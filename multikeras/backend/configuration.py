@@ -10,6 +10,7 @@ import numpy as np
 
 from multikeras import config, registry
 from multikeras.backend.session import NAMES
+from multikeras.contract import FLOATS
 from multikeras.graph import context as graph_context
 from multikeras.graph import naming, operands
 from multikeras.graph.ops import elementwise
@@ -52,8 +53,13 @@ def set_floatx(name: str) -> None:
         name: `'float16'`, `'bfloat16'`, `'float32'` or `'float64'`.
 
     Raises:
-        ValueError: If it is another word.
+        ValueError: If it is another word, or the backend is known to lack the type.
     """
+    # A backend is not loaded for this: what it lacks shows when it is first used.
+    current = registry.current_name()
+    backend = registry.host() if current == registry.HOST else registry.loaded().get(current)
+    if backend is not None and name in FLOATS - backend.dtypes:
+        raise ValueError(f"K.set_floatx: {backend.lacks(name)}")
     config.set_floatx(name)
 
 
@@ -280,6 +286,6 @@ def eager(func: Callable[..., Any]) -> Callable[..., Any]:
 def guard(dtype: str) -> Tensor:
     """Epsilon as an operand of a type, at least that type's smallest normal number."""
     # A denormal 1e-7 in float16 would be flushed to 0 where it is meant to keep something off 0.
-    smallest = float(np.finfo("float16" if dtype == "float16" else "float32").tiny)
+    smallest = float(np.finfo("float32" if dtype == "bfloat16" else dtype).tiny)
     held = elementwise.maximum(settings.epsilon(), operands.scalar(smallest, "float64"))
     return operands.cast(held, dtype)

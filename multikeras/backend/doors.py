@@ -23,7 +23,7 @@ def numpy_function(
         f: Takes one NumPy array for each input, returns one array.
         inputs: Tensors; one, or a list.
         shape: Shape of the result; None where a length is that of the first input along the same axis.
-        dtype: Data type of the result.
+        dtype: Data type of the result. bfloat16, which NumPy lacks, arrives and leaves as float32.
         gradient: Function `(g, out, *inputs)` of tensors, giving the gradient for each input (None
             where there is none), built of K functions. Without it `K.gradients` raises.
 
@@ -44,7 +44,8 @@ def numpy_function(
         )
 
     def call(*arrays: Any) -> list[np.ndarray]:
-        made = np.asarray(f(*arrays), dtype=kind)
+        # NumPy has no bfloat16: float32 holds its values.
+        made = np.asarray(f(*arrays), dtype="float32" if kind == "bfloat16" else kind)
         fits = len(made.shape) == len(lengths)
         if not fits or any(n is not None and n != m for n, m in zip(lengths, made.shape, strict=True)):
             raise ValueError(

@@ -32,6 +32,7 @@ class Backend:
         title: The name people know it by, such as `'NumPy'`.
         kernels: Primitive name to kernel. Primitives that have a composition may be left out.
         dtypes: Names of the data types that it can store.
+        missing_dtypes: Why it lacks a type, and what would help, by the type's name.
         compiles: Whether a program for a new shape costs a compilation, so that many of them are worth a word.
         donates: Whether `compile` makes use of donated arguments.
         in_place: Whether kernels of `Primitive.in_place` primitives accept `in_place=True`.
@@ -46,6 +47,7 @@ class Backend:
     title: str = ""
     kernels: Mapping[str, Kernel] = {}
     dtypes: frozenset[str] = frozenset()
+    missing_dtypes: Mapping[str, str] = {}
     compiles: bool = False
     donates: bool = False
     in_place: bool = False
@@ -55,6 +57,22 @@ class Backend:
 
     def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:
         self.settings = settings
+
+    def kernel(self, name: str, types: frozenset[str]) -> Kernel | None:
+        """The kernel of a primitive, None where there is none: that of `kernels`.
+
+        A backend may have others for some types.
+
+        Args:
+            name: The primitive.
+            types: The types of all inputs and results.
+        """
+        return self.kernels.get(name)
+
+    def lacks(self, dtype: str) -> str:
+        """Words for an error: that there is no such type, and what to do about it."""
+        mend = self.missing_dtypes.get(dtype, f"It has {', '.join(sorted(self.dtypes))}.")
+        return f"The backend {self.name!r} has no type {dtype}. {mend}"
 
     def feed(self, value: Any, dtype: str) -> Array:
         """An array for one run, from a NumPy array (or an array of this backend).
@@ -76,7 +94,10 @@ class Backend:
         raise NotImplementedError(f"{type(self).__name__}.copy is not defined.")
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """The value as a NumPy array, which may share memory with `array`; waits for the device."""
+        """The value as a NumPy array, which may share memory with `array`; waits for the device.
+
+        It is of the same type, except that bfloat16, which NumPy lacks, becomes float32.
+        """
         raise NotImplementedError(f"{type(self).__name__}.to_numpy is not defined.")
 
     def is_array(self, value: Any) -> bool:

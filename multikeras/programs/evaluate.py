@@ -90,9 +90,13 @@ def _effect(tensor: Tensor) -> Update | None:
     return None
 
 
-def initial_value(tensor: Tensor) -> np.ndarray:
-    """The value of an initial expression, by NumPy whatever the backend: equal bits everywhere."""
-    host = registry.host()
+def initial_value(tensor: Tensor, host: Backend) -> np.ndarray:
+    """The value of an initial expression, as every key's first run gives it.
+
+    Args:
+        tensor: The expression.
+        host: The backend that computes it: NumPy's, whatever the current one, so that bits are equal.
+    """
     made = specialise([tensor], [], {}, settings.values(settings.default_phase()), host)
     program = Program(made, host, [], compiled=False)
     before = {key: key.runs for key in program.keys}

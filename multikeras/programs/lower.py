@@ -139,7 +139,9 @@ def _line(tensor: Tensor, backend: Backend, read_items: dict[Tensor, set[int]]) 
         attributes[name] = body_function(attributes[name], backend)
     if primitive.in_place:
         attributes["in_place"] = False
-    kernel = backend.kernels.get(primitive.name) or primitive.kernels[backend.name]
+    results = tensor.known if primitive.multiple else [tensor.dtype]
+    types = frozenset([*results, *[x.dtype for x in tensor.inputs if x is not None]])
+    kernel = backend.kernel(primitive.name, types) or primitive.kernels[backend.name]
     return Line(tensor, kernel, attributes, tensor.origin)
 
 

@@ -33,11 +33,8 @@ def _bring(variable: Variable, backend: Backend) -> Any:
         if variable.home == backend.name:
             return variable.array
         if variable.dtype not in backend.dtypes:
-            raise TypeError(
-                f"The backend {backend.name!r} has no type {variable.dtype}, which variable {variable.name!r} has. "
-                f"It has {', '.join(sorted(backend.dtypes))}."
-            )
-        value = _host_value(variable)
+            raise TypeError(f"{backend.lacks(variable.dtype)} It is the type of the variable {variable.name!r}.")
+        value = _host_value(variable, backend)
         with backend.scope():
             array = backend.own(value, variable.dtype)
         if variable.home is not None:
@@ -46,14 +43,16 @@ def _bring(variable: Variable, backend: Backend) -> Any:
         return array
 
 
-def _host_value(variable: Variable) -> np.ndarray:
+def _host_value(variable: Variable, backend: Backend) -> np.ndarray:
     if variable.home is not None:
         return registry.load(variable.home).to_numpy(variable.array)
     initial = variable.initial
     if isinstance(initial, Tensor):
         from multikeras.programs.evaluate import initial_value
 
-        initial = initial_value(initial)
+        # By NumPy, so that it is the same on every backend; but NumPy need not have a bfloat16.
+        host = registry.host()
+        initial = initial_value(initial, host if variable.dtype in host.dtypes else backend)
     value = np.asarray(initial)
     if value.shape != variable.shape:
         raise ValueError(
@@ -90,7 +89,7 @@ def write(variable: Variable, value: Any) -> None:
         )
     backend = registry.current() if variable.home is None else registry.load(variable.home)
     if variable.dtype not in backend.dtypes:
-        raise TypeError(f"The backend {backend.name!r} has no type {variable.dtype} (variable {variable.name!r}).")
+        raise TypeError(f"{backend.lacks(variable.dtype)} It is the type of the variable {variable.name!r}.")
     with HeldInterrupts():
         with backend.scope():
             owned = backend.own(array, variable.dtype)

@@ -92,8 +92,6 @@ def test_shapes_that_do_not_fit(call: Any, said: str) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_16_bits(dtype: str, each_backend: str) -> None:
     """Computed in float32: the error is that of rounding what goes in and what comes out."""
-    if dtype == "bfloat16" and each_backend == "numpy":
-        pytest.skip("NumPy has no bfloat16")
     random = np.random.RandomState(0)
     digits = 2e-3 if dtype == "float16" else 2e-2
     matrix = np.round(random.randn(3, 3) * 4) / 4 + 4 * np.eye(3)

@@ -123,15 +123,20 @@ def _checked(results: Any, function: Callable[..., Any], outputs: Outputs) -> li
     return arrays
 
 
+def _for_numpy(value: Any) -> np.ndarray:
+    """An array of the caller's own; of float32 where NumPy lacks the type."""
+    return np.array(value, np.float32 if value.dtype == NUMPY_DTYPES["bfloat16"] else None)
+
+
 def _host_call(*xs: Any, function: Callable[..., Any], outputs: Outputs) -> tuple[jax.Array, ...]:
     if trace_state_clean():
-        return tuple(array(value) for value in _checked(function(*map(np.array, xs)), function, outputs))
+        return tuple(array(value) for value in _checked(function(*map(_for_numpy, xs)), function, outputs))
     xs = tuple(map(array, xs))
     dtypes = [np.dtype(x.dtype) for x in xs]
 
     def call(*words: Any) -> tuple[np.ndarray, ...]:
         values = map(_from_words, words[: len(dtypes)], dtypes)
-        made = _checked(function(*values), function, outputs)
+        made = _checked(function(*map(_for_numpy, values)), function, outputs)
         return tuple(
             np.ascontiguousarray(value).reshape(-1).view(np.uint32).reshape(*value.shape, 2)
             if _is_64_bit(value)
@@ -160,10 +165,10 @@ def _print_value(x: Any, *, message: str) -> jax.Array:
     dtype = np.dtype(x.dtype)
 
     def show(words: Any) -> None:
-        print(f"{message}{_from_words(words, dtype)}")
+        print(f"{message}{_for_numpy(_from_words(words, dtype))}")
 
     if trace_state_clean():
-        print(f"{message}{np.asarray(x)}")
+        print(f"{message}{_for_numpy(x)}")
     else:
         jax.debug.callback(show, _to_words(x), ordered=True)
     return x
