@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from multikeras.contract import Array, Kernel
+from multikeras_arrays.half import in_float32
 
 #: Primitive to the function of the array module that is its kernel as it stands.
 BOUND = {
@@ -90,7 +91,7 @@ def elementwise_kernels(xp: Any) -> dict[str, Kernel]:
         "round": floats_only(xp.rint),
         "relu": relu,
         "relu_gradient": relu_gradient,
-        "sigmoid": sigmoid,
+        "sigmoid": in_float32(sigmoid),
         "cast": cast,
         "identity": identity,
     }

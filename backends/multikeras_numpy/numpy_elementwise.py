@@ -85,7 +85,9 @@ def relu_gradient(g: Array, out: Array) -> Array:
 
 
 def power(x: Array, y: Array) -> Array:
-    """`x` to the power `y`."""
+    """`x` to the power `y`; of whole numbers cut off towards 0, also where `y` is negative."""
+    if y.dtype.kind == "i":
+        return _integer_power(x, y)
     if y.ndim or x.size < _SMALL or y.dtype.kind != "f":
         return np.power(x, y)
     exponent = float(y)
@@ -98,6 +100,15 @@ def power(x: Array, y: Array) -> Array:
         size = np.power(np.absolute(x), y)
         return np.copysign(size, x) if exponent % 2 else size
     return np.power(x, y)
+
+
+def _integer_power(x: Array, y: Array) -> Array:
+    negative = np.less(y, 0)
+    if not negative.any():
+        return np.power(x, y)
+    # NumPy refuses: 1 and -1 alone have an inverse that is a whole number and not 0.
+    made = np.power(x, np.absolute(y))
+    return np.where(negative & (np.absolute(x) != 1), np.zeros((), made.dtype), made)
 
 
 ELEMENTWISE_KERNELS: dict[str, Kernel] = {"where": where, "relu_gradient": relu_gradient, "power": power}

@@ -11,12 +11,22 @@ import numpy as np
 from jax import lax
 
 from multikeras.contract import Kernel
-from multikeras_jax.kernels.common import NUMPY_DTYPES, array, is_float, operand, same_shape
+from multikeras_jax.kernels.common import NUMPY_DTYPES, array, is_float, narrow, operand, same_shape, widen
 
 
 def _unary(operation: Callable[[Any], jax.Array]) -> Kernel:
     def kernel(x: Any) -> jax.Array:
         return operation(operand(x, None))
+
+    return kernel
+
+
+def _in_float32(operation: Callable[[Any], jax.Array]) -> Kernel:
+    """For 16-bit floats in float32: XLA composes these of others, which overflow or round on the way."""
+
+    def kernel(x: Any) -> jax.Array:
+        x = array(x)
+        return narrow(operation(widen(x)), x.dtype)
 
     return kernel
 
@@ -83,7 +93,7 @@ KERNELS: dict[str, Kernel] = {
     "ceil": _floats_only(lax.ceil),
     "round": _floats_only(lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)),
     "exp": _unary(lax.exp),
-    "expm1": _unary(lax.expm1),
+    "expm1": _in_float32(lax.expm1),
     "log": _unary(lax.log),
     "log1p": _unary(lax.log1p),
     "sqrt": _unary(lax.sqrt),
@@ -91,7 +101,7 @@ KERNELS: dict[str, Kernel] = {
     "cos": _unary(lax.cos),
     "tan": _unary(lax.tan),
     "tanh": _unary(lax.tanh),
-    "sigmoid": _unary(lax.logistic),
+    "sigmoid": _in_float32(lax.logistic),
     "relu": _relu,
     "add": _binary(lax.add),
     "subtract": _binary(lax.sub),

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from multikeras.contract import Kernel
@@ -23,6 +24,10 @@ def _gather(x: Any, indices: Any, *, axis: int) -> jax.Array:
 
 def _scatter_add(updates: Any, indices: Any, *, axis: int, size: int) -> jax.Array:
     updates, indices = array(updates), array(indices)
+    if updates.dtype == np.bool_:
+        # Of booleans "add" is "or", which JAX adds to no array.
+        counts = _scatter_add(updates.astype(np.int32), indices, axis=axis, size=size)
+        return counts != np.int32(0)
     shape = (*updates.shape[:axis], size, *updates.shape[axis + indices.ndim :])
     wide = widen(updates)
     where = (slice(None),) * axis + (indices,)

@@ -32,6 +32,27 @@ def _arctanh(x: jax.Array) -> jax.Array:
     return lax.mul(lax.mul(lax.sign(x), half), lax.full_like(x, 0.5))
 
 
+def _hyperbolic(x: jax.Array, sign: float) -> jax.Array:
+    """Half of exp(|x|), and of exp(-|x|) with a sign."""
+    # XLA's own puts the half into the exponent, and loses five bits where that is large.
+    half = lax.full_like(x, 0.5)
+    root = lax.exp(lax.mul(half, x))
+    # Of the largest numbers the exponential overflows, and its half does not.
+    late = lax.gt(x, lax.full_like(x, np.log(np.finfo(x.dtype).max) - 1))
+    upper = lax.select(late, lax.mul(lax.mul(half, root), root), lax.mul(half, lax.exp(x)))
+    return lax.add(upper, lax.mul(lax.full_like(x, 0.5 * sign), lax.exp(lax.neg(x))))
+
+
+def _cosh(x: jax.Array) -> jax.Array:
+    return _hyperbolic(lax.abs(x), 1.0)
+
+
+def _sinh(x: jax.Array) -> jax.Array:
+    size = lax.abs(x)
+    large = lax.mul(lax.sign(x), _hyperbolic(size, -1.0))
+    return lax.select(lax.gt(size, lax.full_like(x, 1)), large, lax.sinh(x))
+
+
 def _arctan2(y: Any, x: Any) -> jax.Array:
     y, x = same_shape(operand(y, x), operand(x, operand(y, None)))
     return narrow(lax.atan2(widen(array(y)), widen(array(x))), y.dtype)
@@ -51,8 +72,8 @@ KERNELS: dict[str, Kernel] = {
     "arcsin": _unary(lax.asin),
     "arccos": _unary(lax.acos),
     "arctan": _unary(lax.atan),
-    "sinh": _unary(lax.sinh),
-    "cosh": _unary(lax.cosh),
+    "sinh": _unary(_sinh),
+    "cosh": _unary(_cosh),
     "arcsinh": _unary(lax.asinh),
     "arccosh": _unary(lax.acosh),
     "arctanh": _unary(_arctanh),
