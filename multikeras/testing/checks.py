@@ -12,8 +12,9 @@ from multikeras.contract import Backend, is_float
 from multikeras.graph.gradients import gradients
 from multikeras.graph.ops.reductions import reduce_sum
 from multikeras.graph.tensor import Placeholder, Tensor
+from multikeras.testing.asking import Question
 from multikeras.testing.case import PRECISION, Case, held_by
-from multikeras.testing.running import observe
+from multikeras.testing.running import Observed
 
 #: Directions along which gradients are compared.
 _DIRECTIONS = 2
@@ -56,8 +57,19 @@ def placeholders(case: Case, arrays: Sequence[np.ndarray], dtype: str, unknown: 
     ]
 
 
-def check_value(case: Case, dtype: str, backend: Backend) -> None:
-    """Value, type and shape of the results, and that no operand was written."""
+#: The name of questions whose operands have no known length.
+UNKNOWN = "unknown lengths"
+
+
+def value_questions(case: Case, dtype: str, unknown: bool = False) -> list[Question]:
+    """Value, type and shape of the results, and that no operand was written.
+
+    Args:
+        case: The case.
+        dtype: The type that it is run in.
+        unknown: Whether to ask as well, by a question named so, that operands of unknown lengths give a
+            shape that fits the real one, and the same result.
+    """
     arrays = case.arrays(dtype)
     expected = case.expected(arrays)
     tensors = placeholders(case, arrays, dtype)
@@ -72,40 +84,37 @@ def check_value(case: Case, dtype: str, backend: Backend) -> None:
     fed = [
         np.array(array, "float64" if name == "bfloat16" else name) for array, name in zip(arrays, names, strict=True)
     ]
-    _compare(case, outputs, dict(zip(tensors, fed, strict=True)), expected, types, backend)
-    for array, before in zip(fed, arrays, strict=True):
-        np.testing.assert_array_equal(array, before, f"{case.id}: an operand was written")
+
+    def judge(found: list[Observed]) -> None:
+        _compare(case, found, expected, types)
+        for array, before in zip(fed, arrays, strict=True):
+            np.testing.assert_array_equal(array, before, f"{case.id}: an operand was written")
+
+    asked = [Question(outputs, dict(zip(tensors, fed, strict=True)), judge, dtype)]
+    if unknown:
+        tensors = placeholders(case, arrays, dtype, unknown=True)
+        outputs = case.apply(tensors)
+        for output, wanted in zip(outputs, expected, strict=True):
+            fits = len(output.shape) == wanted.ndim and all(
+                n is None or n == length for n, length in zip(output.shape, wanted.shape, strict=True)
+            )
+            assert fits, f"{case.id}: static shape {output.shape} of unknown operands, but it came out {wanted.shape}"
+        asked.append(Question(outputs, dict(zip(tensors, fed, strict=True)), judge, UNKNOWN))
+    return asked
 
 
-def _compare(
-    case: Case,
-    outputs: Sequence[Tensor],
-    feeds: dict[Tensor, Any],
-    expected: Sequence[np.ndarray],
-    types: Sequence[str],
-    backend: Backend,
-) -> None:
-    for found, wanted, name in zip(observe(outputs, feeds, backend=backend), expected, types, strict=True):
-        what = f"{case.id} on {backend.name}"
+def check_value(case: Case, dtype: str, backend: Backend) -> None:
+    """Asks a backend about values."""
+    value_questions(case, dtype)[0].ask(backend)
+
+
+def _compare(case: Case, results: Sequence[Observed], expected: Sequence[np.ndarray], types: Sequence[str]) -> None:
+    for found, wanted, name in zip(results, expected, types, strict=True):
+        what = f"{case.id}, {name}"
         assert found.shape == wanted.shape, f"{what}: shape {found.shape}, expected {wanted.shape}"
         assert found.dtype == name, f"{what}: type {found.dtype}, expected {name}"
         assert not found.shares, f"{what}: the result lies in the memory of an operand"
         assert_close(found.value, wanted, name, 0 if case.exact else case.tolerance, what)
-
-
-def check_unknown_lengths(case: Case, dtype: str, backend: Backend) -> None:
-    """That operands of unknown lengths give a shape that fits the real one, and the same result."""
-    arrays = case.arrays(dtype)
-    expected = case.expected(arrays)
-    tensors = placeholders(case, arrays, dtype, unknown=True)
-    outputs = case.apply(tensors)
-    for output, wanted in zip(outputs, expected, strict=True):
-        fits = len(output.shape) == wanted.ndim and all(
-            n is None or n == length for n, length in zip(output.shape, wanted.shape, strict=True)
-        )
-        assert fits, f"{case.id}: static shape {output.shape} of unknown operands, but it came out {wanted.shape}"
-    types = case.result_dtypes(len(expected), dtype)
-    _compare(case, outputs, dict(zip(tensors, arrays, strict=True)), expected, types, backend)
 
 
 class _Scalar:
@@ -157,32 +166,56 @@ class _Scalar:
         return made
 
 
-def check_gradient(case: Case, backend: Backend, unknown: bool = False) -> None:
-    """The gradient of the graph against central differences of the reference, in float64."""
+GRADIENT, SECOND = "gradient", "second gradient"
+
+
+def derivative_questions(case: Case) -> list[Question]:
+    """Derivatives in float64 against those of the reference, of which differences are taken.
+
+    Returns:
+        A question about the gradient; another, named so, of operands of unknown lengths; and one about
+        the gradient of the gradient along a direction, where there is one.
+    """
     scalar = _Scalar(case)
-    tensors = placeholders(case, scalar.arrays, "float64", unknown)
+    names = [GRADIENT, UNKNOWN][: 1 + case.unknown]
+    asked = [_gradient_question(case, scalar, name) for name in names]
+    if case.order > 1:
+        asked.append(_second_gradient_question(case, scalar))
+    return asked
+
+
+def _gradient_question(case: Case, scalar: _Scalar, name: str) -> Question:
+    tensors = placeholders(case, scalar.arrays, "float64", name == UNKNOWN)
     targets = [tensors[i] for i in case.differentiable]
     made = gradients([scalar.tensor(tensors)], targets)
     assert all(g is not None for g in made), f"{case.id}: no gradient by one of operands {case.differentiable}"
-    feeds = dict(zip(tensors, scalar.arrays, strict=True))
-    found = observe([g for g in made if g is not None], feeds, backend=backend)
-    for i, g in zip(case.differentiable, found, strict=True):
-        assert g.shape == scalar.arrays[i].shape, f"{case.id}: gradient by operand {i} has shape {g.shape}"
-        assert g.dtype == "float64", f"{case.id}: gradient by operand {i} has type {g.dtype}"
-    for _ in range(_DIRECTIONS):
-        directions = scalar.directions()
-        by_graph = sum(float(np.sum(g.value * directions[i])) for i, g in zip(case.differentiable, found, strict=True))
-        ahead, behind = (scalar.number(scalar.moved((h, directions))) for h in (_FIRST_STEP, -_FIRST_STEP))
-        by_difference = (ahead - behind) / (2 * _FIRST_STEP)
-        size = 1 + abs(by_difference) + 1e-3 * abs(ahead)
-        assert abs(by_graph - by_difference) <= 1e-6 * size, (
-            f"{case.id} on {backend.name}: slope {by_graph} by the graph, {by_difference} by differences"
-        )
+
+    def judge(found: list[Observed]) -> None:
+        for i, g in zip(case.differentiable, found, strict=True):
+            assert g.shape == scalar.arrays[i].shape, f"{case.id}: gradient by operand {i} has shape {g.shape}"
+            assert g.dtype == "float64", f"{case.id}: gradient by operand {i} has type {g.dtype}"
+        for _ in range(_DIRECTIONS):
+            directions = scalar.directions()
+            by_graph = sum(
+                float(np.sum(g.value * directions[i])) for i, g in zip(case.differentiable, found, strict=True)
+            )
+            ahead, behind = (scalar.number(scalar.moved((h, directions))) for h in (_FIRST_STEP, -_FIRST_STEP))
+            by_difference = (ahead - behind) / (2 * _FIRST_STEP)
+            size = 1 + abs(by_difference) + 1e-3 * abs(ahead)
+            assert abs(by_graph - by_difference) <= 1e-6 * size, (
+                f"{case.id}: slope {by_graph} by the graph, {by_difference} by differences"
+            )
+
+    outputs = [g for g in made if g is not None]
+    return Question(outputs, dict(zip(tensors, scalar.arrays, strict=True)), judge, name)
 
 
-def check_second_gradient(case: Case, backend: Backend) -> None:
-    """The gradient of the gradient along a direction against second differences, in float64."""
-    scalar = _Scalar(case)
+def check_gradient(case: Case, backend: Backend) -> None:
+    """Asks a backend about a gradient."""
+    derivative_questions(case)[0].ask(backend)
+
+
+def _second_gradient_question(case: Case, scalar: _Scalar) -> Question:
     tensors = placeholders(case, scalar.arrays, "float64")
     targets = [tensors[i] for i in case.differentiable]
     first, second = scalar.directions(), scalar.directions()
@@ -190,19 +223,22 @@ def check_second_gradient(case: Case, backend: Backend) -> None:
     slope = _along(made, [first[i] for i in case.differentiable])
     twice = gradients([slope], targets)
     asked = [(i, g) for i, g in zip(case.differentiable, twice, strict=True) if g is not None]
-    found = observe([g for _, g in asked], dict(zip(tensors, scalar.arrays, strict=True)), backend=backend)
-    by_graph = sum(float(np.sum(g.value * second[i])) for (i, _), g in zip(asked, found, strict=True))
-    h = _SECOND_STEP
-    corners = [
-        sign_x * sign_y * scalar.number(scalar.moved((sign_x * h, first), (sign_y * h, second)))
-        for sign_x in (1, -1)
-        for sign_y in (1, -1)
-    ]
-    by_difference = sum(corners) / (4 * h * h)
-    size = 1 + abs(by_difference) + max(map(abs, corners))
-    assert abs(by_graph - by_difference) <= 2e-5 * size, (
-        f"{case.id} on {backend.name}: second slope {by_graph} by the graph, {by_difference} by differences"
-    )
+
+    def judge(found: list[Observed]) -> None:
+        by_graph = sum(float(np.sum(g.value * second[i])) for (i, _), g in zip(asked, found, strict=True))
+        h = _SECOND_STEP
+        corners = [
+            sign_x * sign_y * scalar.number(scalar.moved((sign_x * h, first), (sign_y * h, second)))
+            for sign_x in (1, -1)
+            for sign_y in (1, -1)
+        ]
+        by_difference = sum(corners) / (4 * h * h)
+        size = 1 + abs(by_difference) + max(map(abs, corners))
+        assert abs(by_graph - by_difference) <= 2e-5 * size, (
+            f"{case.id}: second slope {by_graph} by the graph, {by_difference} by differences"
+        )
+
+    return Question([g for _, g in asked], dict(zip(tensors, scalar.arrays, strict=True)), judge, SECOND)
 
 
 def _along(made: Sequence[Tensor | None], directions: Sequence[np.ndarray | None]) -> Tensor:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,9 +14,13 @@ import pytest
 from multikeras import registry
 from multikeras.contract import Backend, DeviceError
 from multikeras.testing import differences
+from multikeras.testing.asking import Answers
+from multikeras.testing.matrix import Matrix, Recorder, gathered
 
 #: A test that takes this fixture is run once for each backend.
 FIXTURE = "tested_backend"
+
+_MATRICES: pytest.StashKey[dict[str, Matrix]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,6 +81,47 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def tested_backend(request: pytest.FixtureRequest) -> Backend:
     """The backend under test."""
     return registry.load(request.param)
+
+
+@pytest.fixture(scope="session")
+def answers(request: pytest.FixtureRequest, tested_backend: Backend) -> Answers:
+    """What the backend under test answers to the tests that are selected."""
+    selected = []
+    for item in request.session.items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        asker = getattr(getattr(item, "function", None), "asker", None)
+        if asker is not None and parameters.get(FIXTURE) == tested_backend.name:
+            selected.append((asker, parameters["case"]))
+    return Answers(tested_backend, selected)
+
+
+@pytest.fixture
+def cells(tested_backend: Backend, record_property: Callable[[str, Any], None]) -> Recorder:
+    """Takes what a test found of a cell of the matrix."""
+    return Recorder(tested_backend.name, record_property)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes room for what tests record."""
+    config.stash[_MATRICES] = {}
+    config.pluginmanager.register(_Gatherer(config.stash[_MATRICES]), "multikeras matrix")
+
+
+class _Gatherer:
+    """Reads the matrix off the reports of tests, also where other processes made them."""
+
+    def __init__(self, matrices: dict[str, Matrix]) -> None:
+        self._matrices = matrices
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            gathered(report.user_properties, self._matrices)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for name, matrix in self._matrices.items():
+            terminalreporter.section(f"function x type x data format on {name}")
+            for line in matrix.lines():
+                terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

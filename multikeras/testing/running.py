@@ -61,14 +61,19 @@ def program(
         compiled: Whether the backend compiles it; else it is interpreted, kernel by kernel.
     """
     target = backend_of(backend)
-    arguments, arrays, fed = [], [], {}
+    arrays: list[Any] = []
+    arguments: dict[tuple[int, str], Argument] = {}
+    fed = {}
     with target.scope():
         for tensor, value in (feeds or {}).items():
-            arrays.append(target.feed(np.asarray(value), tensor.dtype))
-            arguments.append(Argument(tensor, tuple(np.shape(value)), tensor.dtype))
-            fed[tensor] = arguments[-1]
+            # What is fed twice is one argument: tensors that are alike in all but their static shapes are merged.
+            key = id(value), tensor.dtype
+            if key not in arguments:
+                arrays.append(target.feed(np.asarray(value), tensor.dtype))
+                arguments[key] = Argument(tensor, tuple(np.shape(value)), tensor.dtype)
+            fed[tensor] = arguments[key]
     made = specialise(outputs, updates, fed, settings.values(phase), target)
-    return Program(made, target, arguments, compiled=compiled), arrays
+    return Program(made, target, list(arguments.values()), compiled=compiled), arrays
 
 
 def observe(

@@ -10,10 +10,12 @@ from multikeras.contract import PRIMITIVES, Backend
 from multikeras.graph.gradients import gradients
 from multikeras.graph.ops.reductions import reduce_sum
 from multikeras.graph.tensor import Placeholder
-from multikeras.testing import checks, run
+from multikeras.testing import checks, matrix, run
+from multikeras.testing.asking import Answers, Question, asks
 from multikeras.testing.case import Case
 from multikeras.testing.cases import CASES
 from multikeras.testing.cases.edges import EDGES, KINKS, Kink
+from multikeras.testing.matrix import Recorder
 
 
 def rows(cases: list[Case]) -> list[object]:
@@ -21,12 +23,27 @@ def rows(cases: list[Case]) -> list[object]:
     return [pytest.param(case, id=case.id) for case in cases]
 
 
-def in_types(case: Case, backend: Backend) -> list[str]:
+def types_of(case: Case, backend: Backend) -> list[str]:
     """The types in which the backend can run a case."""
-    found = [dtype for dtype in case.dtypes if case.runs_on(backend.dtypes, dtype)]
-    if not found:
+    return [dtype for dtype in case.dtypes if case.runs_on(backend.dtypes, dtype)]
+
+
+def need_a_type(case: Case, backend: Backend) -> None:
+    if not types_of(case, backend):
         pytest.skip(f"{backend.name} lacks a type of this case")
-    return found
+
+
+def about_values(case: Case, backend: Backend) -> list[Question]:
+    types = types_of(case, backend)
+    return [
+        question
+        for dtype in types
+        for question in checks.value_questions(case, dtype, unknown=case.unknown and dtype == types[0])
+    ]
+
+
+def about_derivatives(case: Case, backend: Backend) -> list[Question]:
+    return checks.derivative_questions(case)
 
 
 def test_table_has_every_primitive() -> None:
@@ -47,26 +64,49 @@ def test_table_differentiates_every_primitive_that_has_a_gradient() -> None:
 
 
 @pytest.mark.parametrize("case", rows(CASES))
-def test_value(case: Case, tested_backend: Backend) -> None:
-    for dtype in in_types(case, tested_backend):
-        checks.check_value(case, dtype, tested_backend)
+@asks(about_values)
+def test_value(case: Case, answers: Answers, cells: Recorder) -> None:
+    need_a_type(case, answers.backend)
+    row = case.primitive, ""
+    failures = []
+    for question, judge in answers.of(about_values, case):
+        if question.name == checks.UNKNOWN:
+            continue
+        try:
+            judge()
+            cells.passed("primitive", row, question.name)
+        except AssertionError as failure:
+            cells.failed("primitive", row, question.name)
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in matrix.primitive_rows()])
+def test_types_that_are_not_defined(name: str, cells: Recorder) -> None:
+    for column in matrix.PRIMITIVE_COLUMNS:
+        defined = any(case.primitive == name and column in case.dtypes for case in CASES)
+        if not defined and matrix.primitive_refusal(name, column):
+            cells.passed("primitive", (name, ""), column)
 
 
 @pytest.mark.parametrize("case", rows([case for case in CASES if case.unknown]))
-def test_unknown_lengths(case: Case, tested_backend: Backend) -> None:
-    checks.check_unknown_lengths(case, in_types(case, tested_backend)[0], tested_backend)
+@asks(about_values)
+def test_unknown_lengths(case: Case, answers: Answers) -> None:
+    need_a_type(case, answers.backend)
+    answers.check(about_values, case, checks.UNKNOWN)
 
 
 @pytest.mark.parametrize("case", rows([case for case in CASES if case.differentiable]))
-def test_gradient(case: Case, tested_backend: Backend) -> None:
-    checks.check_gradient(case, tested_backend)
-    if case.unknown:
-        checks.check_gradient(case, tested_backend, unknown=True)
+@asks(about_derivatives)
+def test_gradient(case: Case, answers: Answers) -> None:
+    answers.check(about_derivatives, case, checks.GRADIENT, checks.UNKNOWN)
 
 
 @pytest.mark.parametrize("case", rows([case for case in CASES if case.differentiable and case.order > 1]))
-def test_second_gradient(case: Case, tested_backend: Backend) -> None:
-    checks.check_second_gradient(case, tested_backend)
+@asks(about_derivatives)
+def test_second_gradient(case: Case, answers: Answers) -> None:
+    answers.check(about_derivatives, case, checks.SECOND)
 
 
 @pytest.mark.parametrize("case", rows([case for case in CASES if PRIMITIVES[case.primitive].gradient is None]))
@@ -76,9 +116,10 @@ def test_no_gradient(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", rows(EDGES))
-def test_edges(case: Case, tested_backend: Backend) -> None:
-    for dtype in in_types(case, tested_backend):
-        checks.check_value(case, dtype, tested_backend)
+@asks(about_values)
+def test_edges(case: Case, answers: Answers) -> None:
+    need_a_type(case, answers.backend)
+    answers.check(about_values, case)
 
 
 @pytest.mark.parametrize("case", [pytest.param(kink, id=kink.id) for kink in KINKS])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from multikeras.testing.plugin import (  # noqa: F401 - pytest looks for its hooks and fixtures here
+    answers,
+    cells,
     pytest_generate_tests,
     tested_backend,
     usable_backends,
 )
 from multikeras.testing.test_contract import *  # noqa: F403
+from multikeras.testing.test_functions import *  # noqa: F403
 from multikeras.testing.test_ownership import *  # noqa: F403
 from multikeras.testing.test_primitives import *  # noqa: F403
 from multikeras.testing.test_programs import *  # noqa: F403

@@ -11,14 +11,17 @@ Array = np.ndarray
 
 
 def to_last(x: Array, data_format: str) -> Array:
+    """The channels behind all other axes."""
     return x if data_format == "channels_last" else np.moveaxis(x, 1, -1)
 
 
 def from_last(x: Array, data_format: str) -> Array:
+    """The channels where a data format has them."""
     return x if data_format == "channels_last" else np.moveaxis(x, -1, 1)
 
 
 def paddings(lengths: Any, window: Any, strides: Any, dilation: Any, padding: str) -> list[tuple[int, int]]:
+    """Entries added before and behind each axis."""
     if padding == "valid":
         return [(0, 0)] * len(lengths)
     pairs = []
@@ -68,6 +71,7 @@ def conv_transpose(
 
 
 def depthwise(x: Array, kernel: Array, strides: Any, padding: str, data_format: str = "channels_last") -> Array:
+    """Each channel convolved with kernels of its own."""
     x = to_last(x, data_format)
     ones = (1,) * (x.ndim - 2)
     parts = [conv(x[..., c : c + 1], kernel[..., c : c + 1, :], strides, padding, ones) for c in range(x.shape[-1])]
@@ -75,6 +79,7 @@ def depthwise(x: Array, kernel: Array, strides: Any, padding: str, data_format: 
 
 
 def pool(x: Array, window: Any, strides: Any, padding: str, mode: str, data_format: str = "channels_last") -> Array:
+    """Largest or mean entry of each window; what was added does not count."""
     x = to_last(x, data_format)
     ones = (1,) * len(window)
     pairs = paddings(x.shape[1:-1], window, strides, ones, padding)
@@ -89,17 +94,20 @@ def pool(x: Array, window: Any, strides: Any, padding: str, mode: str, data_form
 
 
 def batch_dot(x: Array, y: Array, a: int, b: int) -> Array:
+    """Products sample by sample."""
     parts = [np.tensordot(p, q, axes=(a - 1, b - 1)) for p, q in zip(x, y, strict=True)]
     result = np.stack(parts)
     return result[:, None] if result.ndim == 1 else result
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
+    """Exponentials, divided by their sum."""
     shifted = np.exp(x - x.max(axis=axis, keepdims=True))
     return shifted / shifted.sum(axis=axis, keepdims=True)
 
 
 def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x))."""
     return 1 / (1 + np.exp(-x))
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
-import k_oracle as oracle
 import numpy as np
-from k_table import apart, case, normal
 
 from multikeras import backend as K
+from multikeras.testing.functions import oracle
+from multikeras.testing.functions.case import CHANNELS, Drawn, case, spelled
+
+_drawn = Drawn(6)
+apart, normal = _drawn.apart, _drawn.normal
 
 # -- convolution and pooling --------------------------------------------------------------------
 
 for _padding in ("valid", "same"):
-    for _format in ("channels_last", "channels_first"):
+    for _format in CHANNELS:
         _last = _format == "channels_last"
         _note = f"{_padding}-{_format}"
         case(
@@ -94,7 +98,9 @@ case(
     "conv2d",
     normal(2, 2, 5, 5),
     normal(4, 2, 3, 3),
-    build=lambda x, k: K.conv2d(x, k, border_mode="same", dim_ordering="th", image_shape=None, filter_shape=None),
+    build=lambda x, k: spelled(
+        "conv2d", x, k, border_mode="same", dim_ordering="th", image_shape=None, filter_shape=None
+    ),
     expect=lambda x, k: oracle.conv(x, k.transpose(2, 3, 1, 0), (1, 1), "same", (1, 1), "channels_first"),
     note="th",
 )
@@ -102,7 +108,7 @@ case(
     "conv3d",
     normal(1, 2, 3, 3, 3),
     normal(4, 2, 2, 2, 2),
-    build=lambda x, k: K.conv3d(x, k, dim_ordering="th"),
+    build=lambda x, k: spelled("conv3d", x, k, dim_ordering="th"),
     expect=lambda x, k: oracle.conv(x, k.transpose(2, 3, 4, 1, 0), (1, 1, 1), "valid", (1, 1, 1), "channels_first"),
     note="th",
 )
@@ -111,6 +117,7 @@ case(
     normal(2, 2, 3, 3),
     normal(4, 2, 3, 3),
     build=lambda x, k: K.deconv2d(x, k, (2, 4, 5, 5), dim_ordering="th"),
+    note="th",
     expect=lambda x, k: oracle.conv_transpose(x, k.transpose(2, 3, 0, 1), (5, 5), (1, 1), "valid", "channels_first"),
 )
 case(
@@ -137,12 +144,31 @@ case(
     expect=lambda x, k: oracle.conv_transpose(x, k, (3, 3, 3), (1, 1, 1), "valid"),
 )
 case(
+    "conv3d_transpose",
+    normal(1, 2, 1, 2, 2),
+    normal(2, 2, 2, 3, 2),
+    build=lambda x, k: K.conv3d_transpose(x, k, (1, 3, 2, 3, 3), (1, 1, 1), "valid", "channels_first"),
+    expect=lambda x, k: oracle.conv_transpose(x, k, (2, 3, 3), (1, 1, 1), "valid", "channels_first"),
+    note="first",
+)
+case(
     "separable_conv1d",
     normal(2, 6, 2),
     normal(3, 2, 2),
     normal(1, 4, 3),
     build=lambda x, d, p: K.separable_conv1d(x, d, p),
     expect=lambda x, d, p: oracle.depthwise(x, d, (1,), "valid") @ p[0],
+)
+case(
+    "separable_conv1d",
+    normal(2, 2, 6),
+    normal(3, 2, 2),
+    normal(1, 4, 3),
+    build=lambda x, d, p: K.separable_conv1d(x, d, p, 2, "same", "channels_first"),
+    expect=lambda x, d, p: oracle.from_last(
+        oracle.depthwise(oracle.to_last(x, "channels_first"), d, (2,), "same") @ p[0], "channels_first"
+    ),
+    note="first",
 )
 case(
     "separable_conv2d",
@@ -153,6 +179,17 @@ case(
     expect=lambda x, d, p: oracle.depthwise(x, d, (2, 2), "same") @ p[0, 0],
 )
 case(
+    "separable_conv2d",
+    normal(2, 2, 4, 3),
+    normal(2, 2, 2, 2),
+    normal(1, 1, 4, 3),
+    build=lambda x, d, p: K.separable_conv2d(x, d, p, (1, 1), "valid", "channels_first"),
+    expect=lambda x, d, p: oracle.from_last(
+        oracle.depthwise(oracle.to_last(x, "channels_first"), d, (1, 1), "valid") @ p[0, 0], "channels_first"
+    ),
+    note="first",
+)
+case(
     "local_conv1d",
     normal(2, 6, 2),
     normal(3, 4, 5),
@@ -160,7 +197,18 @@ case(
     expect=lambda x, k: oracle.local(x, k, (2,), (2,)),
     known=True,
 )
-for _format in ("channels_last", "channels_first"):
+case(
+    "local_conv1d",
+    normal(2, 2, 6),
+    normal(3, 4, 5),
+    build=lambda x, k: K.local_conv1d(x, k, (2,), (2,), "channels_first"),
+    expect=lambda x, k: oracle.from_last(
+        oracle.local(oracle.to_last(x, "channels_first"), k, (2,), (2,)), "channels_first"
+    ),
+    known=True,
+    note="first",
+)
+for _format in CHANNELS:
     case(
         "local_conv2d",
         normal(2, 4, 5, 3) if _format == "channels_last" else normal(2, 3, 4, 5),
@@ -186,21 +234,21 @@ def _rnn(result: int, **options: Any) -> Any:
 
 
 _weights = normal(3, 4), normal(4, 4) * 0.5, normal(2, 4)
-for _result in range(3):
-    for _backwards in (False, True):
-        for _mask in (None, np.array([[1, 0, 1, 1, 1], [0, 0, 1, 0, 1]]), np.array([[[1], [0], [1]], [[0], [1], [1]]])):
-            _feeds = (
-                normal(2, 5 if _mask is None else _mask.shape[1], 3),
-                *_weights,
-                *(() if _mask is None else (_mask,)),
-            )
-            case(
-                "rnn",
-                *_feeds,
-                build=_rnn(_result, go_backwards=_backwards),
-                expect=lambda x, w, u, h, m=None, r=_result, b=_backwards: oracle.rnn(x, w, u, h, m, b)[r],
-                note=f"{_result}-{_backwards}-{None if _mask is None else _mask.ndim}",
-            )
+_masks = None, np.array([[1, 0, 1, 1, 1], [0, 0, 1, 0, 1]]), np.array([[[1], [0], [1]], [[0], [1], [1]]])
+for _mask in _masks:
+    _feeds = (
+        normal(2, 5 if _mask is None else _mask.shape[1], 3),
+        *_weights,
+        *(() if _mask is None else (_mask,)),
+    )
+    for _result, _backwards in product(range(3), (False, True)):
+        case(
+            "rnn",
+            *_feeds,
+            build=_rnn(_result, go_backwards=_backwards),
+            expect=lambda x, w, u, h, m=None, r=_result, b=_backwards: oracle.rnn(x, w, u, h, m, b)[r],
+            note=f"{_result}-{_backwards}-{None if _mask is None else _mask.ndim}",
+        )
 case(
     "map_fn",
     normal(3, 4),
@@ -212,6 +260,14 @@ case(
     normal(4, 3),
     build=lambda x: K.foldl(lambda a, row: a * 0.5 + row, x),
     expect=lambda x: ((x[0] * 0.5 + x[1]) * 0.5 + x[2]) * 0.5 + x[3],
+    whole=False,
+)
+case(
+    "foldl",
+    normal(4, 3),
+    build=lambda x: K.foldl(lambda a, row: K.maximum(a, row), x),
+    expect=lambda x: x.max(0),
+    note="largest",
 )
 case(
     "foldr",

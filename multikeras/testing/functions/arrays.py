@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import k_oracle as oracle
 import numpy as np
-from k_table import apart, bits, case, normal, unit
 
 from multikeras import backend as K
+from multikeras.testing.functions import oracle
+from multikeras.testing.functions.case import COLUMNS, Drawn, case, spelled
+
+_drawn = Drawn(1)
+apart, bits, normal, unit = _drawn.apart, _drawn.bits, _drawn.normal, _drawn.unit
 
 # -- elementwise --------------------------------------------------------------------------------
 
@@ -44,13 +47,23 @@ case(
 )
 case("exp", np.array([0, 1, 2]), build=K.exp, expect=np.exp, note="integers")
 case("pow", unit(3, 2), build=lambda x: K.pow(x, 2.5), expect=lambda x: x**2.5)
-case("pow", unit(3, 2), normal(3, 2), build=K.pow, expect=np.power, note="tensors")
+case("pow", unit(3, 2), normal(3, 2), build=K.pow, expect=np.power, note="tensors", whole=False)
+case(
+    "pow",
+    np.round(4 * unit(3, 2)),
+    np.round(unit(3, 2) * 4),
+    build=K.pow,
+    expect=np.power,
+    columns=COLUMNS[:-1],
+    smooth=False,
+    note="small",
+)
 case("pow", np.array([1, 2, 3]), build=lambda x: K.pow(x, 2), expect=lambda x: x**2, dtype="int32", note="integers")
-case("clip", apart(4, 3), build=lambda x: K.clip(x, -1, 1.2), expect=lambda x: np.clip(x, -1, 1.2))
+case("clip", apart(4, 3), build=lambda x: K.clip(x, -1, 1.2), expect=lambda x: np.clip(x, -1, 1.2), whole=False)
 case(
     "clip",
     apart(4, 3),
-    build=lambda x: K.clip(x, 1, -1),
+    build=lambda x: K.clip(x, 1, 0),
     expect=lambda x: np.ones_like(x),
     note="crossed",
     smooth=False,
@@ -64,6 +77,8 @@ for _name, _expect in [
     ("greater_equal", np.greater_equal),
     ("less", np.less),
     ("less_equal", np.less_equal),
+    ("lesser", np.less),
+    ("lesser_equal", np.less_equal),
 ]:
     case(_name, np.array([1.0, 2, 3]), np.array([3.0, 2, 1]), build=getattr(K, _name), expect=_expect, dtype="bool")
     case(
@@ -86,6 +101,13 @@ for _name, _expect in [("maximum", np.maximum), ("minimum", np.minimum)]:
 for _name, _expect in [("logical_and", np.logical_and), ("logical_or", np.logical_or)]:
     case(_name, bits(5), bits(5), build=getattr(K, _name), expect=_expect, dtype="bool")
 case("logical_not", bits(5), build=K.logical_not, expect=np.logical_not, dtype="bool")
+case("logical_and", np.array([0.0, 1, 0, -2]), np.array([0.0, 0, 3, 1]), build=K.logical_and,
+     expect=np.logical_and, dtype="bool", note="numbers")  # fmt: skip
+case("logical_or", np.array([0.0, 1, 0, -2]), np.array([0.0, 0, 3, 1]), build=K.logical_or,
+     expect=np.logical_or, dtype="bool", note="numbers")  # fmt: skip
+case("logical_not", np.array([0.0, 1, -2]), build=K.logical_not, expect=np.logical_not, dtype="bool", note="numbers")
+for _name, _expect in [("isnan", np.isnan), ("isfinite", np.isfinite), ("isinf", np.isinf)]:
+    case(_name, normal(3), build=getattr(K, _name), expect=_expect, dtype="bool", note="numbers")
 case("isnan", np.array([1.0, np.nan, np.inf]), build=K.isnan, expect=np.isnan, dtype="bool")
 case("isfinite", np.array([1.0, np.nan, np.inf]), build=K.isfinite, expect=np.isfinite, dtype="bool")
 case("where", bits(3, 2), normal(3, 2), normal(3, 2), build=K.where, expect=np.where)
@@ -127,6 +149,7 @@ for _name in ["max", "min", "sum", "prod", "mean", "var", "std"]:
                 x, axis=tuple(a) if isinstance(a, list) else a, keepdims=k
             ),
             note=f"{_axis}-{_keep}",
+            scale=4.0 if _name in ("sum", "mean") else 0.0,
         )
 for _name in ["any", "all"]:
     case(_name, bits(3, 4), build=getattr(K, _name), expect=getattr(np, _name), dtype="bool")
@@ -226,7 +249,7 @@ case(
     np.array([[1.0, 2], [3, 4]]),
     np.array([[5.0, 6], [7, 8]]),
     build=lambda x, y: K.batch_dot(x, y, 1),
-    expect=lambda x, y: np.array([[17.0], [53.0]]),
+    expect=lambda x, y: (x * y).sum(1, keepdims=True),
     note="int",
     smooth=False,
 )
@@ -274,7 +297,13 @@ case(
 case("flatten", normal(2, 3), build=K.flatten, expect=np.ravel)
 case("batch_flatten", normal(2, 3, 4), build=K.batch_flatten, expect=lambda x: x.reshape(2, 12))
 case("expand_dims", normal(2, 3), build=K.expand_dims, expect=lambda x: x[..., None])
-case("expand_dims", normal(2, 3), build=lambda x: K.expand_dims(x, dim=1), expect=lambda x: x[:, None], note="dim")
+case(
+    "expand_dims",
+    normal(2, 3),
+    build=lambda x: spelled("expand_dims", x, dim=1),
+    expect=lambda x: x[:, None],
+    note="dim",
+)
 case("squeeze", normal(2, 1, 3), build=lambda x: K.squeeze(x, 1), expect=lambda x: x[:, 0])
 case("repeat_elements", normal(2, 3), build=lambda x: K.repeat_elements(x, 3, 1), expect=lambda x: np.repeat(x, 3, 1))
 case(
@@ -306,7 +335,7 @@ case(
 case(
     "resize_images",
     normal(2, 2, 3, 2),
-    build=lambda x: K.resize_images(X=x, height_factor=2, width_factor=3, dim_ordering="th"),
+    build=lambda x: spelled("resize_images", X=x, height_factor=2, width_factor=3, dim_ordering="th"),
     expect=lambda x: x.repeat(2, 2).repeat(3, 3),
     note="th",
 )
@@ -344,6 +373,13 @@ case(
     normal(1, 2, 2, 2, 2),
     build=lambda x: K.resize_volumes(x, 2, 1, 3, "th"),
     expect=lambda x: x.repeat(2, 2).repeat(3, 4),
+    note="th",
+)
+case(
+    "resize_volumes",
+    normal(1, 2, 3, 2, 2),
+    build=lambda x: K.resize_volumes(x, 2, 1, 3, "channels_last"),
+    expect=lambda x: x.repeat(2, 1).repeat(3, 3),
 )
 case(
     "temporal_padding",
@@ -377,11 +413,26 @@ case(
     build=lambda x: K.spatial_3d_padding(x, ((1, 0), (0, 2), (1, 1))),
     expect=lambda x: np.pad(x, [(0, 0), (1, 0), (0, 2), (1, 1), (0, 0)]),
 )
+case(
+    "spatial_3d_padding",
+    normal(1, 1, 2, 2, 2),
+    build=lambda x: K.spatial_3d_padding(x, ((1, 0), (0, 2), (1, 1)), "channels_first"),
+    expect=lambda x: np.pad(x, [(0, 0), (0, 0), (1, 0), (0, 2), (1, 1)]),
+    note="first",
+)
 case("one_hot", np.array([[0, 2], [1, 0]]), build=lambda x: K.one_hot(x, 3), expect=lambda x: np.eye(3)[x])
 case(
     "one_hot",
+    np.array([0.0, 2.0, 1.0, 0.0, -1.0]),
+    build=lambda x: K.one_hot(x, 3),
+    expect=lambda x: x[:, None] == np.arange(3),
+    note="any type",
+    smooth=False,
+)
+case(
+    "one_hot",
     np.array([0, 2]),
-    build=lambda x: K.one_hot(x, nb_classes=3),
+    build=lambda x: spelled("one_hot", x, nb_classes=3),
     expect=lambda x: np.eye(3)[x],
     note="nb_classes",
 )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from math import erf
 
 import numpy as np
-from k_table import apart, bits, case, normal, unit
 
 from multikeras import backend as K
+from multikeras.testing.functions.case import Drawn, case
+
+_drawn = Drawn(5)
+apart, bits, normal, unit = _drawn.apart, _drawn.bits, _drawn.normal, _drawn.unit
 
 _erf = np.vectorize(erf)
 _away = np.array([-4.0, -1.7, -0.6, -0.3, 0.0, 0.2, 0.45, 0.5, 1.1, 2.4, 5.0, 7.0])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import k_oracle as oracle
 import numpy as np
-from k_table import apart, case, normal, unit
 
 from multikeras import backend as K
+from multikeras.testing.functions import oracle
+from multikeras.testing.functions.case import COLUMNS, Drawn, case, spelled
+
+_drawn = Drawn(3)
+apart, normal, unit = _drawn.apart, _drawn.normal, _drawn.unit
 
 # -- network pieces -----------------------------------------------------------------------------
 
@@ -19,6 +22,7 @@ case(
     build=lambda x: K.relu(x, 0.1, 1.3),
     expect=lambda x: np.minimum(np.where(x > 0, x, 0.1 * x), 1.3),
     note="slope",
+    columns=COLUMNS[:-1],
 )
 case(
     "relu",
@@ -26,6 +30,7 @@ case(
     build=lambda x: K.relu(x, alpha=0.2, threshold=0.4),
     expect=lambda x: np.where(x >= 0.4, x, 0.2 * (x - 0.4)),
     note="threshold",
+    columns=COLUMNS[:-1],
 )
 case(
     "elu",
@@ -71,6 +76,7 @@ case(
     unit(3, 4),
     build=K.categorical_crossentropy,
     expect=lambda t, y: -(t * np.log(y / y.sum(-1, keepdims=True))).sum(-1),
+    whole=False,
 )
 case(
     "categorical_crossentropy",
@@ -94,6 +100,7 @@ case(
     unit(3, 4),
     build=K.sparse_categorical_crossentropy,
     expect=lambda t, y: -np.log((y / y.sum(-1, keepdims=True))[range(3), t]),
+    whole=False,
 )
 case(
     "sparse_categorical_crossentropy",
@@ -102,6 +109,7 @@ case(
     build=lambda t, y: K.sparse_categorical_crossentropy(K.stop_gradient(t), y, from_logits=True),
     expect=lambda t, y: -np.log(oracle.softmax(y)[range(3), t[:, 0].astype(int)]),
     note="column",
+    whole=False,
 )
 case(
     "sparse_categorical_crossentropy",
@@ -117,6 +125,7 @@ case(
     unit(3, 2),
     build=K.binary_crossentropy,
     expect=lambda t, y: -(t * np.log(y) + (1 - t) * np.log(1 - y)),
+    whole=False,
 )
 case(
     "binary_crossentropy",
@@ -191,6 +200,16 @@ case(
     build=lambda x, m, v: K.batch_normalization(x, m, v, None, None, axis=1),
     expect=lambda x, m, v: (x - m[:, None]) / np.sqrt(v[:, None] + 1e-4),
     note="axis",
+)
+case(
+    "normalize_batch",
+    normal(5, 3),
+    normal(3),
+    unit(3),
+    normal(3),
+    normal(3),
+    build=lambda x, m, v, b, g: spelled("normalize_batch", x, m, v, b, g, epsilon=1e-3),
+    expect=lambda x, m, v, b, g: (x - m) / np.sqrt(v + 1e-3) * g + b,
 )
 case(
     "layer_normalization",
