@@ -57,6 +57,11 @@ def _lowest(dtype: torch.dtype) -> float:
     return 0 if dtype == torch.bool else torch.iinfo(dtype).min
 
 
+def _one_channel(x: Array) -> Array:
+    """An array with a channel made up where there is none, which PyTorch refuses to pool."""
+    return x.new_zeros((*x.shape[:-1], 1))
+
+
 def _by_windows(
     x: Array, function: Callable[[Array, Ints], Array], window: Ints, strides: Ints, padding: Padding, fill: float
 ) -> Array:
@@ -69,6 +74,9 @@ def _by_windows(
 
 def max_pool(x: Array, *, window: Ints, strides: Ints, padding: Padding, residuals: bool) -> tuple[Array, ...]:
     """The largest entry of every window; the residual says where in the (padded) array it was."""
+    if not x.shape[-1]:
+        y, *index = max_pool(_one_channel(x), window=window, strides=strides, padding=padding, residuals=residuals)
+        return (y[..., :0], *index)
     if x.ndim == 3:
         y, *index = max_pool(x.unsqueeze(1), residuals=residuals, **_lifted(window, strides, padding))
         return (y.squeeze(1), *index)
@@ -92,6 +100,8 @@ def max_pool_gradient(
     g: Array, x: Array, y: Array, residual: Array, *, window: Ints, strides: Ints, padding: Padding
 ) -> Array:
     """The gradient of `max_pool` for its input: all of it for the first largest entry of a window."""
+    if not x.shape[-1]:
+        return torch.empty_like(x)
     if x.ndim == 3:
         arrays = (g.unsqueeze(1), x.unsqueeze(1), y.unsqueeze(1), residual)
         return max_pool_gradient(*arrays, **_lifted(window, strides, padding)).squeeze(1)
@@ -111,6 +121,8 @@ def max_pool_gradient(
 
 def sum_pool(x: Array, *, window: Ints, strides: Ints, padding: Padding) -> Array:
     """The sum of every window."""
+    if not x.shape[-1]:
+        return sum_pool(_one_channel(x), window=window, strides=strides, padding=padding)[..., :0]
     if x.ndim == 3:
         return sum_pool(x.unsqueeze(1), **_lifted(window, strides, padding)).squeeze(1)
     if not x.is_floating_point():
@@ -127,6 +139,8 @@ def sum_pool(x: Array, *, window: Ints, strides: Ints, padding: Padding) -> Arra
 
 def sum_pool_gradient(g: Array, *, shape: Ints, window: Ints, strides: Ints, padding: Padding) -> Array:
     """The gradient of `sum_pool` for its input, of the given shape."""
+    if not shape[-1]:
+        return g.new_empty(shape)
     if g.ndim == 3:
         return sum_pool_gradient(
             g.unsqueeze(1), shape=(shape[0], 1, *shape[1:]), **_lifted(window, strides, padding)

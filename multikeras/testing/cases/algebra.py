@@ -141,6 +141,7 @@ _POOLS: list[tuple[str, tuple[int, ...], Any, Any, Any]] = [
     ("wider than the input", (1, 1, 3, 2), (3, 2), (1, 1), "same"),
     ("three axes, wider than the input", (1, 2, 1, 1, 2), (2, 3, 3), (2, 2, 1), "same"),
     ("no images", (0, 4, 6, 3), (2, 2), (2, 2), "valid"),
+    ("no channels", (2, 4, 6, 0), (2, 2), (2, 2), "same"),
 ]
 
 
@@ -161,7 +162,7 @@ def _pools() -> Iterator[Case]:
         attributes = {"window": window, "strides": strides, "padding": padding}
         dtypes = FLOATS if not label else _ONE
         out = windows.pool_shape(shape, window, strides, padding)
-        smooth = (0,) if shape[0] else ()
+        smooth = (0,) if 0 not in shape else ()
         yield Case(
             "max_pool",
             inputs(distinct, shape),
