@@ -203,7 +203,7 @@ def _allowed(first: Found, others: Sequence[Found]) -> float | None:
         if not np.array_equal(np.isfinite(value), np.isfinite(moved)):
             return None
         both = np.isfinite(value)
-        spread = max(spread, float(np.max(np.abs(value - moved), where=both, initial=0.0)))
+        spread = max(spread, float(np.max(np.abs(value[both] - moved[both]), initial=0.0)))
     scale = float(np.max(np.abs(value), where=np.isfinite(value), initial=0.0))
     limit = 10 * spread + _ROUNDING * _STEP[first.dtype] * scale
     return limit if limit <= _LOOSE[first.dtype] * scale else None
