@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import lookup
+from multikeras.optimizers import schedules
 from multikeras.optimizers.adaptive import Adadelta, Adagrad
 from multikeras.optimizers.base import Optimizer, clip_norm
+from multikeras.optimizers.decoupled import AdamW
 from multikeras.optimizers.descent import SGD
 from multikeras.optimizers.moments import Adam, Adamax, Nadam
 from multikeras.optimizers.root_mean_square import RMSprop
@@ -17,6 +19,7 @@ __all__ = [
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamW",
     "Adamax",
     "Nadam",
     "Optimizer",
@@ -25,11 +28,13 @@ __all__ = [
     "adagrad",
     "adam",
     "adamax",
+    "adamw",
     "clip_norm",
     "deserialize",
     "get",
     "nadam",
     "rmsprop",
+    "schedules",
     "serialize",
     "sgd",
 ]
@@ -39,11 +44,12 @@ rmsprop = RMSprop
 adagrad = Adagrad
 adadelta = Adadelta
 adam = Adam
+adamw = AdamW
 adamax = Adamax
 nadam = Nadam
 
 _CLASSES: dict[str, type[Optimizer]] = {
-    kind.__name__.lower(): kind for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, Adamax, Nadam)
+    kind.__name__.lower(): kind for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam)
 }
 
 

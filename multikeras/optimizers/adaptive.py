@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.optimizers.base import Optimizer, learning_rate_of
+from multikeras.optimizers.base import Optimizer, learning_rate_of, without_counter
 
 
 class Adagrad(Optimizer):
@@ -33,13 +33,15 @@ class Adagrad(Optimizer):
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         gradients, rate = self._begin(loss, params)
         accumulators = self._slots(params, "accumulator")
-        self.weights = [self.iterations, *accumulators]
-        for p, g, a in zip(params, gradients, accumulators, strict=True):
+        for p, w, g, a in zip(params, self._wide(params), gradients, accumulators, strict=True):
             g = K.cast(g, K.dtype(a))
             total = a + K.square(g)
             self.updates.append(K.update(a, total))
-            self._update_parameter(p, K.cast(p, K.dtype(a)) - rate * g / (K.sqrt(total) + self.epsilon))
-        return self.updates
+            self._update_parameter(p, w - rate * g / (K.sqrt(total) + self.epsilon))
+        return self._keep(*accumulators)
+
+    def _older(self, weights: list[Any]) -> list[Any]:
+        return without_counter(weights)
 
     def get_config(self) -> dict[str, Any]:
         return {**self._numbers("learning_rate", "decay"), "epsilon": self.epsilon, **super().get_config()}
@@ -73,8 +75,7 @@ class Adadelta(Optimizer):
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         gradients, rate = self._begin(loss, params)
         accumulators, deltas = self._slots(params, "accumulator"), self._slots(params, "delta_accumulator")
-        self.weights = [self.iterations, *accumulators, *deltas]
-        for p, g, a, d in zip(params, gradients, accumulators, deltas, strict=True):
+        for p, w, g, a, d in zip(params, self._wide(params), gradients, accumulators, deltas, strict=True):
             g = K.cast(g, K.dtype(a))
             square = self.rho * a + (1.0 - self.rho) * K.square(g)
             step = g * K.sqrt(d + self.epsilon) / K.sqrt(square + self.epsilon)
@@ -82,8 +83,11 @@ class Adadelta(Optimizer):
                 K.update(a, square),
                 K.update(d, self.rho * d + (1.0 - self.rho) * K.square(step)),
             ]
-            self._update_parameter(p, K.cast(p, K.dtype(a)) - rate * step)
-        return self.updates
+            self._update_parameter(p, w - rate * step)
+        return self._keep(*accumulators, *deltas)
+
+    def _older(self, weights: list[Any]) -> list[Any]:
+        return without_counter(weights)
 
     def get_config(self) -> dict[str, Any]:
         numbers = self._numbers("learning_rate", "decay")

@@ -35,9 +35,8 @@ class SGD(Optimizer):
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         gradients, rate = self._begin(loss, params)
         moments = self._slots(params, "moment")
-        self.weights = [self.iterations, *moments]
         self._step(sgd_update, (rate, self.momentum), params, gradients, moments, nesterov=self.nesterov)
-        return self.updates
+        return self._keep(*moments)
 
     def get_config(self) -> dict[str, Any]:
         numbers = self._numbers("learning_rate", "momentum", "decay")

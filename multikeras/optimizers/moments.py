@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from multikeras import backend as K
 from multikeras.graph.ops.optimizers import adam_update
 from multikeras.optimizers.base import Optimizer, learning_rate_of
@@ -61,24 +63,36 @@ class Adam(_Moments):
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         gradients, rate = self._begin(loss, params)
+        return self._move(params, gradients, rate)
+
+    def _move(
+        self, params: Sequence[Any], gradients: Sequence[Any], rate: Any, values: Sequence[Any] | None = None
+    ) -> list[Any]:
+        """The updates of a step that starts from `values`; from the parameters if None."""
         t = self._count()
         rate = rate * (K.sqrt(1.0 - K.pow(self.beta_2, t)) / (1.0 - K.pow(self.beta_1, t)))
         means, squares = self._slots(params, "m"), self._slots(params, "v")
-        self.weights = [self.iterations, *means, *squares]
         if not self.amsgrad:
             scalars = (rate, self.beta_1, self.beta_2, self.epsilon)
-            self._step(adam_update, scalars, params, gradients, means, squares)
-            return self.updates
+            self._step(adam_update, scalars, params, gradients, means, squares, values=values)
+            # Files of Keras 2.3 have an entry for each of these, too.
+            largest = [self._slot(p, f"vhat_{number}", (1,)) for number, p in enumerate(params)]
+            return self._keep(*means, *squares, *largest)
         largest = self._slots(params, "vhat")
-        self.weights += largest
-        for p, g, m, v, top in zip(params, gradients, means, squares, largest, strict=True):
+        starts = self._wide(params) if values is None else values
+        for p, w, g, m, v, top in zip(params, starts, gradients, means, squares, largest, strict=True):
             g = K.cast(g, K.dtype(m))
             mean = self.beta_1 * m + (1.0 - self.beta_1) * g
             square = self.beta_2 * v + (1.0 - self.beta_2) * K.square(g)
             peak = K.maximum(top, square)
             self.updates += [K.update(m, mean), K.update(v, square), K.update(top, peak)]
-            self._update_parameter(p, K.cast(p, K.dtype(m)) - rate * mean / (K.sqrt(peak) + self.epsilon))
-        return self.updates
+            self._update_parameter(p, w - rate * mean / (K.sqrt(peak) + self.epsilon))
+        return self._keep(*means, *squares, *largest)
+
+    def _older(self, weights: list[Any]) -> list[Any]:
+        # tf.keras, and Keras 1 and 2.0, have no third slot where it holds nothing.
+        count, rest = divmod(len(weights) - 1, 2)
+        return weights if self.amsgrad or rest else [*weights, *[np.zeros(1, "float32") for _ in range(count)]]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "amsgrad": self.amsgrad}
@@ -106,14 +120,13 @@ class Adamax(_Moments):
         gradients, rate = self._begin(loss, params)
         rate = rate / (1.0 - K.pow(self.beta_1, self._count()))
         means, norms = self._slots(params, "m"), self._slots(params, "u")
-        self.weights = [self.iterations, *means, *norms]
-        for p, g, m, u in zip(params, gradients, means, norms, strict=True):
+        for p, w, g, m, u in zip(params, self._wide(params), gradients, means, norms, strict=True):
             g = K.cast(g, K.dtype(m))
             mean = self.beta_1 * m + (1.0 - self.beta_1) * g
             norm = K.maximum(self.beta_2 * u, K.abs(g))
             self.updates += [K.update(m, mean), K.update(u, norm)]
-            self._update_parameter(p, K.cast(p, K.dtype(m)) - rate * mean / (norm + self.epsilon))
-        return self.updates
+            self._update_parameter(p, w - rate * mean / (norm + self.epsilon))
+        return self._keep(*means, *norms)
 
 
 class Nadam(_Moments):
@@ -155,16 +168,19 @@ class Nadam(_Moments):
         schedule = self.m_schedule * momentum
         self.updates.append(K.update(self.m_schedule, schedule))
         means, squares = self._slots(params, "m"), self._slots(params, "v")
-        self.weights = [self.iterations, self.m_schedule, *means, *squares]
-        for p, g, m, v in zip(params, gradients, means, squares, strict=True):
+        for p, w, g, m, v in zip(params, self._wide(params), gradients, means, squares, strict=True):
             g = K.cast(g, K.dtype(m))
             mean = self.beta_1 * m + (1.0 - self.beta_1) * g
             square = self.beta_2 * v + (1.0 - self.beta_2) * K.square(g)
             self.updates += [K.update(m, mean), K.update(v, square)]
             ahead = (1.0 - momentum) * g / (1.0 - schedule) + next_momentum * mean / (1.0 - schedule * next_momentum)
             root = K.sqrt(square / (1.0 - K.pow(self.beta_2, t))) + self.epsilon
-            self._update_parameter(p, K.cast(p, K.dtype(m)) - rate * ahead / root)
-        return self.updates
+            self._update_parameter(p, w - rate * ahead / root)
+        return self._keep(self.m_schedule, *means, *squares)
+
+    def _older(self, weights: list[Any]) -> list[Any]:
+        # Keras 2.2 and older kept the counter and the slots alone.
+        return [weights[0], np.ones(()), *weights[1:]] if weights else weights
 
     def _momentum(self, t: Any) -> Any:
         return self.beta_1 * (1.0 - 0.5 * K.pow(0.96, t * self.schedule_decay))

@@ -7,7 +7,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.graph.ops.optimizers import rmsprop_update
-from multikeras.optimizers.base import Optimizer, learning_rate_of
+from multikeras.optimizers.base import Optimizer, learning_rate_of, without_counter
 
 
 class RMSprop(Optimizer):
@@ -39,9 +39,11 @@ class RMSprop(Optimizer):
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         gradients, rate = self._begin(loss, params)
         accumulators = self._slots(params, "accumulator")
-        self.weights = [self.iterations, *accumulators]
         self._step(rmsprop_update, (rate, self.rho, self.epsilon), params, gradients, accumulators)
-        return self.updates
+        return self._keep(*accumulators)
+
+    def _older(self, weights: list[Any]) -> list[Any]:
+        return without_counter(weights)
 
     def get_config(self) -> dict[str, Any]:
         return {**self._numbers("learning_rate", "rho", "decay"), "epsilon": self.epsilon, **super().get_config()}

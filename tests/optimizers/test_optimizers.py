@@ -130,7 +130,7 @@ def test_state(each_backend):
     step = step_of(first, [w], loss)
     step([])
     kept, weights = K.get_value(w), first.get_weights()
-    assert [x.shape for x in weights] == [(), (2,), (2,)]
+    assert [x.shape for x in weights] == [(), (2,), (2,), (1,)]
     step([])
     expected = K.get_value(w)
 
@@ -142,10 +142,10 @@ def test_state(each_backend):
     second.set_weights(weights)
     go_on([])
     np.testing.assert_array_equal(K.get_value(again), expected)
-    with pytest.raises(ValueError, match="expected 3 arrays, received 2"):
+    with pytest.raises(ValueError, match="expected 4 arrays, received 2"):
         second.set_weights(weights[:2])
     with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
-        second.set_weights([weights[0], np.zeros(3), weights[2]])
+        second.set_weights([weights[0], np.zeros(3), *weights[2:]])
 
 
 def test_used_for_two_models(each_backend):
