@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from multikeras.contract import Backend
+from multikeras.contract import SIZES, Backend
 from multikeras.testing.fuzzing import operations, operations_large
 from multikeras.testing.fuzzing.growing import Fault, Grower, Options, options_of
 from multikeras.testing.fuzzing.running import Crash, Reference, check, reference
@@ -100,7 +100,11 @@ class Campaign:
             return
         self.compared["compared"] += expected.compared
         self.compared["not determined"] += len(expected.found) - expected.compared
+        named = _types_in(script)
         for backend in self.backends:
+            if not named <= backend.dtypes:
+                self.runs[f"{backend.name}, left out for a type that it lacks"] += 1
+                continue
             # Kernel by kernel, NumPy would be compared with itself.
             compiled = seed % 2 == 0 or backend.name == "numpy"
             self.runs[f"{backend.name}, {'compiled' if compiled else 'interpreted'}"] += 1
@@ -116,6 +120,12 @@ class Campaign:
     def _smaller(self, script: Script, backend: Backend | None, compiled: bool) -> Script:
         kind = _kind(_problems(script, backend, compiled))
         return shrink(script, lambda other: _kind(_problems(other, backend, compiled)) == kind, self.shrinking)
+
+
+def _types_in(script: Script) -> set[str]:
+    """The data types that a script names."""
+    text = str(script)
+    return {script.floatx, *(name for name in SIZES if f"'{name}'" in text or f'"{name}"' in text)}
 
 
 def grower_of(seed: int, options: Options | None = None) -> Grower:
