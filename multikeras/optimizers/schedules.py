@@ -204,12 +204,13 @@ class PolynomialDecay(_Decay):
         else:
             passed = K.minimum(step, float(self.decay_steps)) / self.decay_steps
         span = self.initial_learning_rate - self.end_learning_rate
-        return span * K.pow(1.0 - passed, self.power) + self.end_learning_rate
+        # A compiler may multiply by 1 / decay_steps, and a root of something below 0 is no number.
+        return span * K.pow(K.maximum(1.0 - passed, 0.0), self.power) + self.end_learning_rate
 
 
-def _cosine(share: Any, alpha: float) -> Any:
-    """From 1 to `alpha` along half a cosine, as `share` goes from 0 to 1."""
-    return (1.0 - alpha) * 0.5 * (1.0 + K.cos(pi * share)) + alpha
+def _cosine(share: Any) -> Any:
+    """From 1 to 0 along half a cosine, as `share` goes from 0 to 1."""
+    return 0.5 * (1.0 + K.cos(pi * share))
 
 
 class CosineDecay(_Decay):
@@ -252,7 +253,7 @@ class CosineDecay(_Decay):
         highest = self.initial_learning_rate if self.warmup_target is None else self.warmup_target
         begin = 0 if self.warmup_target is None else self.warmup_steps
         share = K.minimum(K.maximum(step - begin, 0.0), float(self.decay_steps)) / self.decay_steps
-        falling = highest * _cosine(share, self.alpha)
+        falling = highest * ((1.0 - self.alpha) * _cosine(share) + self.alpha)
         if not begin:
             return falling
         rising = self.initial_learning_rate + (highest - self.initial_learning_rate) * (step / begin)
@@ -308,7 +309,8 @@ class CosineDecayRestarts(LearningRateSchedule):
             restarts = K.floor(K.log(1.0 - passed * (1.0 - self.t_mul)) / K.log(_float(self.t_mul)))
             length = K.pow(self.t_mul, restarts)
             share = (passed - (1.0 - length) / (1.0 - self.t_mul)) / length
-        return self.initial_learning_rate * (K.pow(self.m_mul, restarts) * _cosine(share, self.alpha))
+        falling = K.pow(self.m_mul, restarts) * _cosine(share)
+        return self.initial_learning_rate * ((1.0 - self.alpha) * falling + self.alpha)
 
     def get_config(self) -> dict[str, Any]:
         return dict(vars(self))
