@@ -23,6 +23,7 @@ from multikeras.contract import DeviceSettings
 FLOAT_NAMES = ("float16", "float32", "float64", "bfloat16")
 DATA_FORMATS = {"channels_last": "tf", "channels_first": "th"}
 DIM_ORDERINGS = {ordering: data_format for data_format, ordering in DATA_FORMATS.items()}
+MATMUL_PRECISIONS = ("float32", "tf32")
 DEFAULT_BACKEND = "numpy"
 
 #: Holds `.keras` where the home directory cannot be written.
@@ -61,6 +62,7 @@ class Settings:
     epsilon: float = 1e-7
     floatx: str = "float32"
     image_data_format: str = "channels_last"
+    matmul_precision: str = "float32"
     backend: BackendChoice | None = None
     device: DeviceSettings | None = None
     warnings: tuple[str, ...] = field(default=())
@@ -69,6 +71,7 @@ class Settings:
 _epsilon = Settings.epsilon
 _floatx = Settings.floatx
 _image_data_format = Settings.image_data_format
+_matmul_precision = Settings.matmul_precision
 _file_backend: BackendChoice | None = None
 _file_device: DeviceSettings | None = None
 _chosen_backend: BackendChoice | None = None
@@ -138,6 +141,21 @@ def set_image_dim_ordering(dim_ordering: str) -> None:
     set_image_data_format(DIM_ORDERINGS[_check_word(dim_ordering, DIM_ORDERINGS, "set_image_dim_ordering")])
 
 
+def matmul_precision() -> str:
+    """How float32 is multiplied in products of matrices and convolutions: `'float32'` or `'tf32'`."""
+    return _matmul_precision
+
+
+def set_matmul_precision(precision: str) -> None:
+    """Replaces that. `multikeras.registry.set_matmul_precision` is what programs call: it tells the backends.
+
+    Args:
+        precision: `'float32'` or `'tf32'`.
+    """
+    global _matmul_precision
+    _matmul_precision = _check_word(precision, MATMUL_PRECISIONS, "set_matmul_precision")
+
+
 def backend_choice() -> BackendChoice:
     """The backend asked for: by `set_backend`, KERAS_BACKEND, the file, or else the default."""
     word = environment("KERAS_BACKEND")
@@ -205,7 +223,7 @@ def load() -> None:
     Raises:
         ConfigurationError: If the file, or a value in it, cannot be used.
     """
-    global _epsilon, _floatx, _image_data_format, _file_backend, _file_device
+    global _epsilon, _floatx, _image_data_format, _matmul_precision, _file_backend, _file_device
     path = configuration_file()
     try:
         if not path.exists():
@@ -216,6 +234,7 @@ def load() -> None:
     _epsilon = settings.epsilon
     _floatx = settings.floatx
     _image_data_format = settings.image_data_format
+    _matmul_precision = settings.matmul_precision
     _file_backend = settings.backend
     _file_device = settings.device
     for message in settings.warnings:
@@ -438,6 +457,9 @@ def _settings(content: Mapping[str, Any], path: Path) -> Settings:
                 f"{path} says image_data_format {values['image_data_format']!r} and image_dim_ordering "
                 f"{content['image_dim_ordering']!r}, which differ; image_data_format is used."
             )
+    if "multikeras_matmul_precision" in content:
+        place = _place(path, "multikeras_matmul_precision")
+        values["matmul_precision"] = _check_word(content["multikeras_matmul_precision"], MATMUL_PRECISIONS, place)
     if "multikeras_device" in content:
         values["device"] = _file_device_settings(content, path)
     for key in ("multikeras_backend", "backend"):
@@ -502,6 +524,7 @@ KEYS = {
     "backend": "the backend, shared with other Keras distributions",
     "multikeras_backend": "the backend of multikeras alone; goes before 'backend'",
     "multikeras_device": "'auto', 'cpu', 'gpu' or 'gpu:1', with 'no_preallocate' beside it if wanted",
+    "multikeras_matmul_precision": "how GPUs multiply float32: 'float32', in full, or 'tf32', rounded to 11 bits first",
     "floatx": "the default float type: " + ", ".join(FLOAT_NAMES),
     "epsilon": "the small constant that guards divisions and logarithms",
     "image_data_format": "the order of dimensions: " + ", ".join(DATA_FORMATS),

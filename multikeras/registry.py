@@ -185,6 +185,7 @@ def load(name: str) -> Backend:
             # A module named with dots goes by that word, whatever its class says: variables remember
             # by it where they are.
             instance.name = name
+            instance.matmul_precision = config.matmul_precision()
             _state.loaded[name] = instance
         finally:
             if numbers is not None:
@@ -237,8 +238,8 @@ def backend_info() -> dict[str, Any]:
     """What runs, and why: loads the backend if need be.
 
     Returns:
-        `name`, `title`, `chosen_by`, `device`, `device_reason`, `device_setting`, `devices`,
-        `versions` and `loaded` (the names of all backends loaded in this process).
+        `name`, `title`, `chosen_by`, `device`, `device_reason`, `device_setting`, `matmul_precision`,
+        `devices`, `versions` and `loaded` (the names of all backends loaded in this process).
     """
     backend = current()
     choice = _current_choice()
@@ -250,6 +251,7 @@ def backend_info() -> dict[str, Any]:
         "device": backend.device,
         "device_reason": backend.device_reason,
         "device_setting": f"{settings.device} ({settings.source})",
+        "matmul_precision": backend.matmul_precision,
         "devices": backend.devices(),
         "versions": backend.versions(),
         "loaded": sorted(_state.loaded),
@@ -312,6 +314,21 @@ def set_device(text: str) -> None:
                 "it before the first variable is made or the first program runs, or set KERAS_DEVICE."
             )
         config.choose_device(settings)
+
+
+def set_matmul_precision(precision: str) -> None:
+    """Says how all backends multiply float32 in products of matrices and convolutions, from now on.
+
+    Args:
+        precision: `'float32'`, in full, or `'tf32'`, where a GPU may round the factors to 11 bits first.
+
+    Raises:
+        ValueError: If it is another word.
+    """
+    with _state.lock:
+        config.set_matmul_precision(precision)
+        for backend in _state.loaded.values():
+            backend.matmul_precision = precision
 
 
 def _switch(choice: BackendChoice) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.contract import DTYPES, Array, Backend, DeviceError, DeviceSettings
+from multikeras_cupy.cupy_products import ProductScope
 
 
 class CupyBackend(Backend):
@@ -43,22 +44,25 @@ class CupyBackend(Backend):
         self.kernels = cupy_kernels()
 
     def feed(self, value: Any, dtype: str) -> Array:
-        with self.scope():
+        with self._on_device():
             return self._cupy.asarray(value, dtype)
 
     def own(self, value: Any, dtype: str) -> Array:
-        with self.scope():
+        with self._on_device():
             return self._cupy.array(value, dtype, copy=True, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        with self.scope():
+        with self._on_device():
             return self._to_numpy(array)
 
     def is_array(self, value: Any) -> bool:
         return isinstance(value, self._cupy.ndarray)
 
-    def scope(self) -> AbstractContextManager[Any]:
+    def _on_device(self) -> AbstractContextManager[Any]:
         return self._cupy.cuda.Device(self._index)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        return ProductScope(self._on_device(), self.matmul_precision)
 
     def synchronize(self) -> None:
         self._cupy.cuda.Device(self._index).synchronize()

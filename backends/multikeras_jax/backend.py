@@ -16,6 +16,7 @@ from multikeras.contract import DTYPES, Array, Backend, DeviceSettings
 from multikeras_jax import devices
 from multikeras_jax.kernels import KERNELS
 from multikeras_jax.kernels.common import NUMPY_DTYPES
+from multikeras_jax.kernels.precision import JAX_WORDS
 
 #: XLA uses NumPy memory that begins on such a boundary in place; other memory it copies.
 _ALIGNMENT = 64
@@ -41,24 +42,23 @@ def _private(value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     return copy
 
 
-class _DeviceScope:
-    """The 64-bit scope of JAX together with a default device, for this thread."""
+class _Scopes:
+    """Several of JAX's settings for this thread."""
 
-    __slots__ = ("_device", "_wide")
+    __slots__ = ("_scopes",)
 
-    def __init__(self, device: jax.Device) -> None:
-        self._device = jax.default_device(device)
-        self._wide = jax.enable_x64(True)
+    def __init__(self, *scopes: AbstractContextManager[Any]) -> None:
+        self._scopes = scopes
 
     def __enter__(self) -> None:
-        self._wide.__enter__()
-        self._device.__enter__()
+        for scope in self._scopes:
+            scope.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._device.__exit__(kind, error, trace)
-        self._wide.__exit__(kind, error, trace)
+        for scope in reversed(self._scopes):
+            scope.__exit__(kind, error, trace)
 
 
 class JaxBackend(Backend):
@@ -141,10 +141,19 @@ class JaxBackend(Backend):
         return isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
 
     def scope(self) -> AbstractContextManager[Any]:
-        """64-bit types and the chosen device, in this thread."""
-        if self._pinned or jax.config.jax_default_device is not None:
-            return _DeviceScope(self._device)
-        return jax.enable_x64(True)
+        """64-bit types, the chosen device and the precision of products, in this thread."""
+        wide = jax.enable_x64(True)
+        pinned = self._pinned or jax.config.jax_default_device is not None
+        precision = JAX_WORDS[self.matmul_precision]
+        asked = precision is not None or jax.config.jax_default_matmul_precision is not None
+        if not pinned and not asked:
+            return wide
+        scopes: list[AbstractContextManager[Any]] = [wide]
+        if pinned:
+            scopes.append(jax.default_device(self._device))
+        if asked:
+            scopes.append(jax.default_matmul_precision(precision))
+        return _Scopes(*scopes)
 
     def compile(
         self, function: Callable[..., tuple[Array, ...]], donated: Sequence[int]

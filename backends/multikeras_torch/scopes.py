@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
 from types import TracebackType
 from typing import Any
@@ -30,10 +31,37 @@ class NoGradients:
         _set_grad_enabled(self._enabled)
 
 
-class FullPrecision:
-    """Makes GPUs multiply float32 in full, where they would round it to the 11 bits of TF32.
+#: PyTorch's words by ours: for all products at once, and (2.9 and later) for each kind of operation.
+_WORDS = {"float32": ("highest", "ieee"), "tf32": ("high", "tf32")}
 
-    PyTorch's switch is one for the whole process: the first run to enter turns it, and the last to
+#: The kinds of operation that our kernels have, by device.
+_KINDS = (("cuda", "matmul"), ("cuda", "conv"), ("mkldnn", "matmul"), ("mkldnn", "conv"))
+
+_precision_of: Any = getattr(torch._C, "_get_fp32_precision_getter", None)
+_set_precision_of: Any = getattr(torch._C, "_set_fp32_precision_setter", None)
+
+#: Whether cuBLAS may add up 16-bit products in 16 bits, on the way or throughout.
+_REDUCTIONS = (
+    "cublas_allow_fp16_reduced_precision_reduction",
+    "cublas_allow_bf16_reduced_precision_reduction",
+    "cublas_allow_fp16_accumulation",
+)
+
+
+def is_full_on_cpu() -> bool:
+    """Whether PyTorch multiplies float32 in full on this processor, as it does unless told otherwise."""
+    if _precision_of is None:
+        return torch.get_float32_matmul_precision() == "highest"
+    return _precision_of("mkldnn", "matmul") in _FULL and _precision_of("mkldnn", "conv") in _FULL
+
+
+_FULL = ("none", "ieee")
+
+
+class Products:
+    """How products are computed while programs run.
+
+    PyTorch's switches are for the whole process: the first run to enter turns them, and the last to
     leave puts back what the user had.
     """
 
@@ -42,12 +70,17 @@ class FullPrecision:
         self._inside = 0
         self._saved: tuple[Any, ...] = ()
 
-    def enter(self) -> None:
-        """Full precision from here on."""
+    def enter(self, precision: str) -> None:
+        """Float32 is multiplied so from here on, and 16-bit products are added up in float32.
+
+        Args:
+            precision: `'float32'` or `'tf32'`.
+        """
         with self._lock:
             if not self._inside:
-                self._saved = _read_precisions()
-                _write_precisions(("highest", "ieee", "ieee"))
+                self._saved = _read()
+                together, each = _WORDS[precision]
+                _write(together, [each] * len(_KINDS), each == "tf32", [_not_in_16_bits(v) for v in self._saved[3]])
             self._inside += 1
 
     def leave(self) -> None:
@@ -55,47 +88,52 @@ class FullPrecision:
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                _write_precisions(self._saved)
+                _write(*self._saved)
 
 
-def _by_operation() -> bool:
-    """Whether this PyTorch (2.9 and later) has a setting for each kind of operation."""
-    return hasattr(torch.backends.cudnn, "conv")
+def _not_in_16_bits(value: Any) -> Any:
+    # Newer versions say with a second word whether a product may be split at all.
+    return (False, *value[1:]) if isinstance(value, tuple) else False
 
 
-def _read_precisions() -> tuple[Any, ...]:
-    """Settings of matrix products, of old and new kind, and of convolutions."""
-    products = torch.get_float32_matmul_precision()
-    if _by_operation():
-        return products, torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
-    return products, None, "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+def _read() -> tuple[Any, ...]:
+    each = [] if _precision_of is None else [_precision_of(*kind) for kind in _KINDS]
+    reductions = [
+        getattr(torch._C, f"_get_{name}")() if hasattr(torch._C, f"_get_{name}") else None for name in _REDUCTIONS
+    ]
+    return torch._C._get_float32_matmul_precision(), each, torch._C._get_cudnn_allow_tf32(), reductions
 
 
-def _write_precisions(precisions: tuple[Any, ...]) -> None:
-    # The old setting first: PyTorch raises where the two say different things.
-    products, new_products, convolutions = precisions
-    torch.set_float32_matmul_precision(products)
-    if _by_operation():
-        torch.backends.cuda.matmul.fp32_precision = new_products
-        torch.backends.cudnn.conv.fp32_precision = convolutions
+def _write(together: str, each: Sequence[str], convolutions: bool, reductions: Sequence[Any]) -> None:
+    # The old setting first: it changes the new ones, and PyTorch raises where the two say different things.
+    torch._C._set_float32_matmul_precision(together)
+    if _set_precision_of is None:
+        torch._C._set_cudnn_allow_tf32(convolutions)
     else:
-        torch.backends.cudnn.allow_tf32 = convolutions == "tf32"
+        for kind, word in zip(_KINDS, each, strict=True):
+            _set_precision_of(*kind, word)
+    for name, value in zip(_REDUCTIONS, reductions, strict=True):
+        if value is not None:
+            getattr(torch._C, f"_set_{name}")(*(value if isinstance(value, tuple) else (value,)))
 
 
-_full_precision = FullPrecision()
+_products = Products()
 
 
-class NoGradientsInFull(NoGradients):
-    """`NoGradients`, with float32 products in full."""
+class NoGradientsWith(NoGradients):
+    """`NoGradients`, with products as asked for."""
 
-    __slots__ = ()
+    __slots__ = ("_precision",)
+
+    def __init__(self, precision: str) -> None:
+        self._precision = precision
 
     def __enter__(self) -> None:
-        _full_precision.enter()
+        _products.enter(self._precision)
         super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        _full_precision.leave()
+        _products.leave()

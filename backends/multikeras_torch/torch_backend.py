@@ -26,7 +26,7 @@ from multikeras_torch.loops import LOOPS
 from multikeras_torch.pooling import POOLING
 from multikeras_torch.random_numbers import HOST_RANDOM, device_random_kernels
 from multikeras_torch.reductions import REDUCTIONS
-from multikeras_torch.scopes import NoGradients, NoGradientsInFull
+from multikeras_torch.scopes import NoGradients, NoGradientsWith, is_full_on_cpu
 from multikeras_torch.shapes import shape_kernels
 from multikeras_torch.sorting import SORTING
 from multikeras_torch.special import SPECIAL
@@ -34,11 +34,7 @@ from multikeras_torch.updates import update_kernels
 
 
 class TorchBackend(Backend):
-    """Computes with PyTorch, on the CPU or on one GPU.
-
-    Attributes:
-        tf32: Whether a GPU may round the factors of float32 products to TF32; off unless set.
-    """
+    """Computes with PyTorch, on the CPU or on one GPU."""
 
     name = "torch"
     title = "PyTorch"
@@ -47,7 +43,6 @@ class TorchBackend(Backend):
 
     def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:
         super().__init__(settings)
-        self.tf32 = False
         self._device, self._reason = choose_device(settings)
         self.asynchronous = self._device.type != "cpu"
         self.kernels = {
@@ -83,8 +78,9 @@ class TorchBackend(Backend):
         return isinstance(value, torch.Tensor)
 
     def scope(self) -> AbstractContextManager[Any]:
-        if self.asynchronous and not self.tf32:
-            return NoGradientsInFull()
+        # On a processor products are in full anyway, unless the user told PyTorch otherwise.
+        if self.asynchronous or self.matmul_precision != "float32" or not is_full_on_cpu():
+            return NoGradientsWith(self.matmul_precision)
         return NoGradients()
 
     def synchronize(self) -> None:

@@ -195,6 +195,26 @@ def set_device(text: str) -> None:
     registry.set_device(text)
 
 
+def matmul_precision() -> str:
+    """How float32 is multiplied in products of matrices and convolutions: `'float32'` or `'tf32'`."""
+    return config.matmul_precision()
+
+
+def set_matmul_precision(precision: str) -> None:
+    """Says how float32 is multiplied in products of matrices and convolutions, on every backend, from now on.
+
+    The libraries' own settings neither count in a run nor change.
+
+    Args:
+        precision: `'float32'`, in full, as it is unless asked otherwise; or `'tf32'`, where a GPU may round
+            the factors to 11 bits first, several times faster. Processors multiply in full all the same.
+
+    Raises:
+        ValueError: If it is another word.
+    """
+    registry.set_matmul_precision(precision)
+
+
 def backend_info() -> dict[str, Any]:
     """What runs and why: name, device, versions, and how many programs were made and called."""
     return {**registry.backend_info(), "programs": dict(functions.counts)}

@@ -39,6 +39,9 @@ class Backend:
         longest_program: Most statements that `compile` takes well; a longer program comes in pieces,
             of which none donates. None where there is no such limit.
         asynchronous: Whether a call may return before the device has finished.
+        matmul_precision: How float32 is multiplied in products of matrices and convolutions:
+            `'float32'`, in full, or `'tf32'`, where a device may round the factors to 11 bits first. The
+            framework sets it, and `scope` sees to it, whatever the library's own setting is.
         stacked_bytes: What a loop may stack of its steps for its gradient; where it would be more, the
             gradient computes the steps again.
     """
@@ -53,6 +56,7 @@ class Backend:
     in_place: bool = False
     longest_program: int | None = None
     asynchronous: bool = False
+    matmul_precision: str = "float32"
     stacked_bytes: int = 1 << 28
 
     def __init__(self, settings: DeviceSettings = DeviceSettings()) -> None:

@@ -28,6 +28,7 @@ MISTAKES: list[tuple[Any, ...]] = [
     # -- configuration
     ("set_epsilon", lambda: K.set_epsilon(-1), Value, "-1", "such as 1e-07"),
     ("set_epsilon", lambda: K.set_epsilon("a"), Value, "'a'"),
+    ("set_matmul_precision", lambda: K.set_matmul_precision("half"), Value, "'half' is none of"),
     ("set_floatx", lambda: K.set_floatx("int8"), Value, "'int8'", "'float32'"),
     ("cast_to_floatx", lambda: K.cast_to_floatx("abc"), Type, "expected numbers, received str: 'abc'"),
     ("set_image_data_format", lambda: K.set_image_data_format("up"), Value, "'up'", "'channels_last'"),
@@ -301,6 +302,7 @@ def test_every_function_that_can_be_misused_is_here() -> None:
     assert rest == {
         "backend", "backend_info", "clear_session", "epsilon", "floatx", "get_session", "get_uid", "image_data_format",
         "image_dim_ordering", "is_placeholder", "is_sparse", "is_tensor", "is_variable", "learning_phase",
+            "matmul_precision",
         "manual_variable_initialization", "name_scope", "reset_uids", "set_session", "symbolic", "eager", "use_backend",
         "control_dependencies", "in_test_phase", "primitive", "get_variable_shape", "to_dense", "size", "ones_like",
         "random_normal_variable", "foldr", "deconv2d", "lesser", "lesser_equal", "normalize_batch", "flatten", "det",

@@ -15,7 +15,7 @@ FUNCTIONS: dict[str, str] = {
             "backend", "backend_info", "set_backend", "use_backend", "set_device", "epsilon", "set_epsilon", "floatx",
             "set_floatx", "image_data_format", "set_image_data_format", "image_dim_ordering",
             "set_image_dim_ordering", "normalize_data_format", "learning_phase", "set_learning_phase",
-            "manual_variable_initialization",
+            "manual_variable_initialization", "matmul_precision", "set_matmul_precision",
         ],
         _SETTINGS,
     ),

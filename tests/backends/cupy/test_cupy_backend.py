@@ -1,6 +1,7 @@
 """What of the CuPy backend can be tried without a GPU: imports, devices, errors, and its Python."""
 
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -51,9 +52,58 @@ def test_the_device_is_the_one_asked_for(two_gpus):
     backend = CupyBackend(DeviceSettings("gpu:1", source="keras.json"))
     assert backend.device == "gpu:1"
     assert backend.device_reason == "keras.json asks for 'gpu:1'."
-    assert backend.scope().id == 1
+    assert backend._on_device().id == 1
     with pytest.raises(DeviceError, match=r"keras.json asks for 'gpu:5' and CuPy finds gpu:0, gpu:1"):
         CupyBackend(DeviceSettings("gpu:5", source="keras.json"))
+
+
+class ComputeTypes:
+    """CuPy's settings of products, which it refuses to change where there is no GPU."""
+
+    COMPUTE_TYPE_DEFAULT, COMPUTE_TYPE_FP16, COMPUTE_TYPE_TF32 = 1, 3, 7
+
+    def __init__(self):
+        self.types = {}
+
+    def get_compute_type(self, dtype):
+        return self.types[dtype.name]
+
+    def set_compute_type(self, dtype, compute_type):
+        self.types[dtype.name] = compute_type
+
+
+def test_the_settings_of_products_are_those_of_cupy():
+    linear_algebra = pytest.importorskip("cupy._core._routines_linalg", reason="CuPy is not installed")
+    for name in ("COMPUTE_TYPE_DEFAULT", "COMPUTE_TYPE_TF32", "COMPUTE_TYPE_FP16"):
+        assert getattr(linear_algebra, name) == getattr(ComputeTypes, name)
+    assert callable(linear_algebra.set_compute_type)
+    assert linear_algebra.get_compute_type(np.dtype("float32")) == linear_algebra.COMPUTE_TYPE_DEFAULT
+
+
+def test_products_are_as_asked_for_and_the_users_setting_is_put_back(monkeypatch):
+    from contextlib import nullcontext
+
+    from multikeras_cupy.cupy_products import ProductScope
+
+    settings = ComputeTypes()
+    core = types.ModuleType("cupy._core")
+    core._routines_linalg = settings
+    monkeypatch.setitem(sys.modules, "cupy", types.ModuleType("cupy"))
+    monkeypatch.setitem(sys.modules, "cupy._core", core)
+    full, half, tf32 = settings.COMPUTE_TYPE_DEFAULT, settings.COMPUTE_TYPE_FP16, settings.COMPUTE_TYPE_TF32
+    for users in (full, tf32):
+        before = settings.types = {"float32": users, "float16": half}
+        before = dict(before)
+        for word, wanted in (("float32", full), ("tf32", tf32)):
+            with ProductScope(nullcontext(), word):
+                assert settings.types == {"float32": wanted, "float16": full}
+                with ProductScope(nullcontext(), word):
+                    pass
+                assert settings.types == {"float32": wanted, "float16": full}
+            assert settings.types == before
+        with pytest.raises(KeyError), ProductScope(nullcontext(), "float32"):
+            raise KeyError
+        assert settings.types == before
 
 
 def test_what_it_declares(two_gpus):

@@ -34,7 +34,7 @@ def test_arrays_go_in_and_come_out(backend: Any, dtype: str) -> None:
         assert array.dtype == x.dtype
         value = backend.to_numpy(array)
         assert isinstance(value, np.ndarray)
-        assert value.dtype == x.dtype
+        assert value.dtype == ("float32" if dtype == "bfloat16" else x.dtype)
         np.testing.assert_array_equal(value, x)
     copied = backend.copy(backend.own(x, dtype))
     assert copied.dtype == x.dtype
@@ -289,8 +289,30 @@ def test_precision_is_full_unless_asked_otherwise(backend: Any) -> None:
     with backend.scope():
         assert "HIGHEST" in precision("float32")
         assert "HIGHEST" not in precision("float16")
-        with jax.default_matmul_precision("bfloat16"):
-            assert "HIGHEST" not in precision("float32")
+    # The user's own setting does not count in a run, and is as it was after it.
+    with jax.default_matmul_precision("bfloat16"):
+        with backend.scope():
+            assert "HIGHEST" in precision("float32")
+        assert jax.config.jax_default_matmul_precision == "bfloat16"
+
+
+def test_lower_precision_is_asked_of_the_backend(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(kernel: str, *arrays: np.ndarray, **attributes: Any) -> str:
+        with backend.scope():
+            return str(jax.make_jaxpr(lambda *xs: backend.kernels[kernel](*xs, **attributes))(*arrays))
+
+    x, image = np.ones((4, 4), np.float32), np.ones((1, 4, 4, 1), np.float32)
+    window = {"strides": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    asked = [("matmul", (x, x), {}), ("conv", (image, image.reshape(4, 4, 1, 1)), window)]
+    for kernel, arrays, attributes in asked:
+        assert "HIGHEST" in found(kernel, *arrays, **attributes)
+        monkeypatch.setattr(backend, "matmul_precision", "tf32")
+        made = found(kernel, *arrays, **attributes)
+        assert "Precision.HIGH" in made and "HIGHEST" not in made
+        # What was traced before is traced anew, and what is traced later in full as well.
+        monkeypatch.setattr(backend, "matmul_precision", "float32")
+        assert "HIGHEST" in found(kernel, *arrays, **attributes)
+    assert jax.config.jax_default_matmul_precision is None
 
 
 def test_synchronize_and_versions(backend: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -149,33 +150,78 @@ def test_results_serve_the_users_autograd(backend: Any) -> None:
     assert torch.equal(result.grad, torch.full((2,), 3.0))
 
 
-def test_full_precision_is_put_back() -> None:
-    from multikeras_torch.scopes import NoGradientsInFull
+def products() -> list[Any]:
+    """How PyTorch multiplies, all that it says of it."""
+    cuda, mkldnn = torch.backends.cuda.matmul, torch.backends.mkldnn
+    return [
+        torch.get_float32_matmul_precision(),
+        cuda.fp32_precision,
+        torch.backends.cudnn.conv.fp32_precision,
+        mkldnn.matmul.fp32_precision,
+        mkldnn.conv.fp32_precision,
+        cuda.allow_fp16_reduced_precision_reduction,
+        cuda.allow_bf16_reduced_precision_reduction,
+        cuda.allow_fp16_accumulation,
+    ]
 
-    def settings() -> tuple[str, str, str]:
-        return (
-            torch.get_float32_matmul_precision(),
-            torch.backends.cuda.matmul.fp32_precision,
-            torch.backends.cudnn.conv.fp32_precision,
-        )
 
-    before = settings()
-    try:
-        for precision in ("highest", "high"):
-            torch.set_float32_matmul_precision(precision)
-            users = settings()
-            with NoGradientsInFull():
-                assert settings() == ("highest", "ieee", "ieee")
-                with NoGradientsInFull():
-                    pass
-                assert settings() == ("highest", "ieee", "ieee")
-            assert settings() == users
-            with pytest.raises(KeyError), NoGradientsInFull():
-                raise KeyError
-            assert settings() == users
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cuda.matmul.fp32_precision = before[1]
+@pytest.fixture
+def products_put_back() -> Iterator[None]:
+    from multikeras_torch import scopes
+
+    before = scopes._read()
+    yield
+    scopes._write(*before)
+
+
+@pytest.mark.parametrize("users", ["highest", "high", "medium"])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_products_are_as_asked_for_and_the_users_settings_are_put_back(
+    precision: str, users: str, products_put_back: None
+) -> None:
+    from multikeras_torch.scopes import NoGradientsWith
+
+    torch.set_float32_matmul_precision(users)
+    torch.backends.cuda.matmul.allow_fp16_accumulation = True
+    before = products()
+    together, each = {"float32": ("highest", "ieee"), "tf32": ("high", "tf32")}[precision]
+    wanted = [together, *[each] * 4, False, False, False]
+    with NoGradientsWith(precision):
+        assert products() == wanted
+        with NoGradientsWith(precision):
+            pass
+        assert products() == wanted
+    assert products() == before
+    with pytest.raises(KeyError), NoGradientsWith(precision):
+        raise KeyError
+    assert products() == before
+
+
+def test_products_on_a_processor_are_in_full(products_put_back: None) -> None:
+    from multikeras_torch import TorchBackend
+
+    backend = TorchBackend(DeviceSettings("cpu"))
+    untouched = products()
+    with backend.scope():
+        # Nothing is switched where there is nothing to switch.
+        assert products() == untouched
+    changes = (
+        lambda: torch.set_float32_matmul_precision("medium"),
+        lambda: setattr(torch.backends, "fp32_precision", "tf32"),
+        lambda: setattr(torch.backends.mkldnn.conv, "fp32_precision", "bf16"),
+    )
+    for change in changes:
+        change()
+        before = products()
+        with backend.scope():
+            assert products()[3:5] == ["ieee", "ieee"]
+        assert products() == before
+        torch.backends.fp32_precision = "none"
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.mkldnn.conv.fp32_precision = "none"
+    backend.matmul_precision = "tf32"
+    with backend.scope():
+        assert products()[:5] == ["high", *["tf32"] * 4]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
