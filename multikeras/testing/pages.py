@@ -10,6 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from multikeras.contract.dtypes import KINDS, SIZES, promote, weak
+from multikeras.testing import matrix
+from multikeras.testing.functions import outside
+from multikeras.testing.functions.case import COLUMNS
+from multikeras.testing.functions.tolerances import TOLERANCES
 
 #: Short names of the types, in the order of the tables.
 SHORT = {
@@ -41,9 +45,59 @@ def numbers() -> str:
     return table(["tensor", *[f"{kind} number or array" for kind in KINDS]], rows)
 
 
+def functions() -> str:
+    """What is claimed of every function of K, on backends that have all types."""
+    rows = [
+        [
+            f"`{row[0]}`",
+            row[1] or "any",
+            *[matrix.function_cell(row, column) for column in COLUMNS],
+            matrix.derivative_cell(row),
+        ]
+        for row in matrix.function_rows()
+    ]
+    return table(["function", "format", *COLUMNS, "derivative"], rows)
+
+
+def primitives() -> str:
+    """What is claimed of every primitive."""
+    rows = [
+        [f"`{row[0]}`", *[matrix.primitive_cell(row[0], column) for column in matrix.PRIMITIVE_COLUMNS]]
+        for row in matrix.primitive_rows()
+    ]
+    return table(["primitive", *matrix.PRIMITIVE_COLUMNS], rows)
+
+
+def ill_conditioned() -> str:
+    """Arguments for which functions lose digits whoever computes them."""
+    return table(
+        ["function", "where digits are lost"], [[f"`{n}`", t.note] for n, t in sorted(TOLERANCES.items()) if t.note]
+    )
+
+
+def largest() -> str:
+    """The functions whose unit is that of the largest entry."""
+    return " ".join(f"`{name}`" for name, tolerance in sorted(TOLERANCES.items()) if tolerance.largest)
+
+
+def without_tensor() -> str:
+    """Functions of K that stand in no table."""
+    kinds: dict[str, list[str]] = {}
+    for name, kind in sorted(outside.FUNCTIONS.items()):
+        kinds.setdefault(kind, []).append(f"`{name}`")
+    return table(["what it is", "functions"], [[kind, " ".join(names)] for kind, names in kinds.items()])
+
+
 #: The tables of each page, by the name in its comments.
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "dtypes.md": {"promotion": promotion, "numbers": numbers},
+    "conformance.md": {
+        "functions": functions,
+        "primitives": primitives,
+        "ill-conditioned": ill_conditioned,
+        "largest": largest,
+        "without a tensor": without_tensor,
+    },
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,9 +14,7 @@ import pytest
 from multikeras import backend as K
 from multikeras import registry
 from multikeras.contract import FLOATS, SIZES, promote, weak
-from multikeras.testing import observe, pages
-
-DOCS = Path(__file__).parents[2] / "docs"
+from multikeras.testing import observe
 
 #: What the table counts for; dividing whole numbers gives floatx, and comparing gives bool.
 FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -60,12 +57,6 @@ def wanted(function: str, x: str, y: str) -> str:
     if function == "einsum" and met == "bool":
         return "int32"
     return K.floatx() if function == "/" and met not in FLOATS else met
-
-
-def test_pages_are_what_the_code_says() -> None:
-    for name, tables in pages.PAGES.items():
-        text = (DOCS / name).read_text(encoding="utf-8")
-        assert pages.filled(text, tables) == text, f"docs/{name} is old: python -m multikeras.testing.pages docs"
 
 
 def test_pairs_meet_as_in_jax() -> None:
