@@ -11,6 +11,7 @@ from multikeras.optimizers.adaptive import Adadelta, Adagrad
 from multikeras.optimizers.base import Optimizer, clip_norm
 from multikeras.optimizers.decoupled import AdamW
 from multikeras.optimizers.descent import SGD
+from multikeras.optimizers.loss_scaling import LossScaleOptimizer
 from multikeras.optimizers.moments import Adam, Adamax, Nadam
 from multikeras.optimizers.root_mean_square import RMSprop
 
@@ -21,6 +22,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "LossScaleOptimizer",
     "Nadam",
     "Optimizer",
     "RMSprop",
@@ -49,7 +51,8 @@ adamax = Adamax
 nadam = Nadam
 
 _CLASSES: dict[str, type[Optimizer]] = {
-    kind.__name__.lower(): kind for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam)
+    kind.__name__.lower(): kind
+    for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, LossScaleOptimizer)
 }
 
 

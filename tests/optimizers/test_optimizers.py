@@ -10,7 +10,7 @@ import pytest
 from multikeras import backend as K
 from multikeras import optimizers
 
-NAMES = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam"]
+NAMES = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam"]
 
 
 def step_of(optimizer, variables, loss):

@@ -90,6 +90,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "amsgrad": lambda: optimizers.Adam(0.01, amsgrad=True, decay=0.1),
     "AdamW": lambda: optimizers.AdamW(0.01, weight_decay=0.1, exclude=["bias"]),
     "schedule": lambda: optimizers.Adam(optimizers.schedules.ExponentialDecay(0.05, 2, 0.5)),
+    "LossScale": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.01)),
     "Adamax": lambda: optimizers.Adamax(),
     "Nadam": lambda: optimizers.Nadam(),
 }
