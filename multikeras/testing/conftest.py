@@ -1,4 +1,4 @@
-"""Lets `pytest --pyargs multikeras.testing` find the plugin; options need `-p multikeras.testing.plugin`."""
+"""Lets `pytest --pyargs multikeras.testing` find the plugin where multikeras is not installed."""
 
 from __future__ import annotations
 

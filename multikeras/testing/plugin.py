@@ -1,6 +1,6 @@
 """The pytest side of the conformance suite: which backends it is run on, and known differences.
 
-`pytest -p multikeras.testing.plugin --pyargs multikeras.testing --backend NAME` runs it, and so does
+`pytest --pyargs multikeras.testing --backend NAME` runs it, and so does
 `python -m multikeras.testing NAME`.
 """
 

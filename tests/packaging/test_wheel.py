@@ -18,9 +18,9 @@ from multikeras import registry
 
 ROOT = Path(__file__).parents[2]
 BACKEND_PACKAGES = {path.parent.name for path in (ROOT / "backends").glob("*/__init__.py")}
-TOP_LEVEL = {"multikeras", "multikeras_command.py", *BACKEND_PACKAGES}
+TOP_LEVEL = {"multikeras", "multikeras_command.py", "multikeras_pytest.py", *BACKEND_PACKAGES}
 SOURCES = ("multikeras", "backends", "tests", "examples", "benchmarks", "docs")
-FILES = ("pyproject.toml", "README.md", "LICENSE", "multikeras_command.py")
+FILES = ("pyproject.toml", "README.md", "LICENSE", "multikeras_command.py", "multikeras_pytest.py")
 
 pytestmark = pytest.mark.slow
 
