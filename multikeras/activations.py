@@ -73,6 +73,21 @@ def exponential(x: Any) -> Any:
     return K.exp(x)
 
 
+def gelu(x: Any, approximate: bool = False) -> Any:
+    """`x` times the probability that a standard normal number is below `x` (Hendrycks and Gimpel 2016).
+
+    Args:
+        x: Tensor.
+        approximate: Whether that probability is approximated by a hyperbolic tangent.
+    """
+    return K.gelu(x, approximate=approximate)
+
+
+def silu(x: Any) -> Any:
+    """`x * sigmoid(x)`, also known as `swish` (Ramachandran et al. 2017)."""
+    return K.silu(x)
+
+
 def linear(x: Any) -> Any:
     """`x` itself."""
     return x
@@ -91,9 +106,16 @@ _KNOWN: dict[str, Activation] = {
         sigmoid,
         hard_sigmoid,
         exponential,
+        gelu,
+        silu,
         linear,
     )
 }
+swish = silu
+_KNOWN["swish"] = silu
+
+#: Activation layers without weights, which may stand where a function does.
+_LAYERS = ("ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU")
 
 
 def serialize(activation: Any) -> Any:
@@ -102,10 +124,19 @@ def serialize(activation: Any) -> Any:
 
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The activation of this name or configuration."""
-    return lookup.deserialize(name, _KNOWN, "activation", custom_objects)
+    """The activation of this name or configuration; that may be one of a layer such as `LeakyReLU`."""
+    known = _KNOWN
+    if isinstance(name, Mapping) and name.get("class_name") in _LAYERS:
+        from multikeras import layers
+
+        known = {**_KNOWN, **{layer: getattr(layers, layer) for layer in _LAYERS}}
+    return lookup.deserialize(name, known, "activation", custom_objects)
 
 
 def get(identifier: Any) -> Any:
     """The activation meant by a name, a configuration or a callable; `linear` for None."""
-    return linear if identifier is None else lookup.get(identifier, _KNOWN, "activation")
+    if identifier is None:
+        return linear
+    if isinstance(identifier, (str, Mapping)):
+        return deserialize(identifier)
+    return lookup.get(identifier, _KNOWN, "activation")

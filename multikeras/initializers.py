@@ -149,7 +149,8 @@ class VarianceScaling(Initializer):
     Args:
         scale: Above zero.
         mode: What n counts: `'fan_in'` inputs, `'fan_out'` outputs, `'fan_avg'` their mean.
-        distribution: `'normal'` (cut at two standard deviations) or `'uniform'`.
+        distribution: `'normal'` (cut at two standard deviations; also called `'truncated_normal'`),
+            `'untruncated_normal'` or `'uniform'`.
         seed: Fixes the numbers; None draws a seed from NumPy's generator.
 
     Raises:
@@ -164,8 +165,13 @@ class VarianceScaling(Initializer):
         mode, distribution = mode.lower(), distribution.lower()
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(f"VarianceScaling: mode is 'fan_in', 'fan_out' or 'fan_avg', received {mode!r}.")
-        if distribution not in ("normal", "uniform"):
-            raise ValueError(f"VarianceScaling: distribution is 'normal' or 'uniform', received {distribution!r}.")
+        if distribution == "truncated_normal":
+            distribution = "normal"
+        if distribution not in ("normal", "untruncated_normal", "uniform"):
+            raise ValueError(
+                "VarianceScaling: distribution is 'normal', 'untruncated_normal' or 'uniform', received "
+                f"{distribution!r}."
+            )
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
@@ -177,11 +183,32 @@ class VarianceScaling(Initializer):
         variance = self.scale / max(1.0, fans[self.mode])
         if self.distribution == "normal":
             return K.truncated_normal(shape, 0.0, sqrt(variance) / _CUT_NORMAL, dtype=dtype, seed=self.seed)
+        if self.distribution == "untruncated_normal":
+            return K.random_normal(shape, 0.0, sqrt(variance), dtype=dtype, seed=self.seed)
         limit = sqrt(3.0 * variance)
         return K.random_uniform(shape, -limit, limit, dtype=dtype, seed=self.seed)
 
     def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self.seed}
+
+
+def _orthogonalized(matrix: np.ndarray) -> np.ndarray:
+    """An orthogonal basis of the columns of a matrix, as columns."""
+    q, r = np.linalg.qr(matrix)
+    # Without the signs the distribution would depend on how the decomposition is computed.
+    return np.ascontiguousarray(q * np.where(np.diag(r) < 0, -1.0, 1.0))
+
+
+#: First values are computed by NumPy, whatever backend runs; the composition is for those who evaluate one themselves.
+_orthogonal = K.primitive(
+    "initializers.orthogonal",
+    shape=lambda x: x.shape,
+    dtype=lambda x: x.dtype,
+    gradient=None,
+    kernels={"numpy": _orthogonalized},
+    composition=lambda x: K.numpy_function(_orthogonalized, [x], x.shape, x.dtype),
+    doc="An orthogonal basis of the columns of a matrix that has as many rows or more.",
+)
 
 
 class Orthogonal(Initializer):
@@ -202,14 +229,8 @@ class Orthogonal(Initializer):
         rows, columns = prod(shape[:-1]), shape[-1]
         wide = rows < columns
         drawn = K.random_normal((columns, rows) if wide else (rows, columns), dtype="float64", seed=self.seed)
-
-        def orthogonalized(matrix: np.ndarray) -> np.ndarray:
-            q, r = np.linalg.qr(matrix)
-            # Without the signs the distribution would depend on how the decomposition is computed.
-            q *= np.where(np.diag(r) < 0, -1.0, 1.0)
-            return np.ascontiguousarray(q.T if wide else q)
-
-        made = K.numpy_function(orthogonalized, [drawn], (rows, columns), "float64")
+        made = _orthogonal(drawn)
+        made = K.transpose(made) if wide else made
         return K.cast(self.gain * K.reshape(made, tuple(shape)), dtype or K.floatx())
 
     def get_config(self) -> dict[str, Any]:
@@ -229,7 +250,7 @@ class Identity(Initializer):
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
         if len(shape) != 2:
             raise ValueError(f"Identity makes matrices, received shape {tuple(shape)}.")
-        return self.gain * np.eye(shape[0], shape[1], dtype=dtype or K.floatx())
+        return K.constant(self.gain * np.eye(shape[0], shape[1]), dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}
@@ -295,12 +316,24 @@ _CLASSES: dict[str, Any] = {
     "TruncatedNormal": TruncatedNormal,
     "truncated_normal": TruncatedNormal,
     "VarianceScaling": VarianceScaling,
+    "variance_scaling": VarianceScaling,
     "Orthogonal": Orthogonal,
     "orthogonal": Orthogonal,
     "Identity": Identity,
     "identity": Identity,
 }
-_KNOWN: dict[str, Any] = {**_CLASSES, **_FUNCTIONS}
+#: Classes of later versions, which files may name.
+_LATER: dict[str, Any] = {
+    "GlorotNormal": glorot_normal,
+    "GlorotUniform": glorot_uniform,
+    "HeNormal": he_normal,
+    "HeUniform": he_uniform,
+    "IdentityInitializer": Identity,
+    "LecunNormal": lecun_normal,
+    "LecunUniform": lecun_uniform,
+    "OrthogonalInitializer": Orthogonal,
+}
+_KNOWN: dict[str, Any] = {**_CLASSES, **_FUNCTIONS, **_LATER}
 
 
 def serialize(initializer: Any) -> Any:
@@ -310,6 +343,8 @@ def serialize(initializer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The initializer of this name or configuration."""
+    if isinstance(config, Mapping) and config.get("class_name") in _LATER and isinstance(config.get("config"), Mapping):
+        config = {**config, "config": {k: v for k, v in config["config"].items() if k != "dtype"}}
     made = lookup.deserialize(config, _KNOWN, "initializer", custom_objects)
     return made() if made in _MADE else made
 

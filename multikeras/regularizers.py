@@ -26,27 +26,30 @@ class Regularizer:
 
 
 class L1L2(Regularizer):
-    """`l1 * sum(|x|) + l2 * sum(x ** 2)`.
+    """`l1 * sum(|x|) + l2 * sum(x ** 2)`, computed in 32 bits for tensors of 16.
 
     Args:
-        l1: Factor of the sum of absolute values.
-        l2: Factor of the sum of squares.
+        l1: Factor of the sum of absolute values; None is 0.
+        l2: Factor of the sum of squares; None is 0.
     """
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
         # 0-d arrays, which configurations may bring, are numbers here.
-        self.l1 = float(l1)
-        self.l2 = float(l2)
+        self.l1 = float(0.0 if l1 is None else l1)
+        self.l2 = float(0.0 if l2 is None else l2)
 
     def __call__(self, x: Any) -> Any:
+        dtype = K.dtype(x)
+        wide = K.cast(x, "float32") if dtype in ("float16", "bfloat16") else x
         terms = []
         if self.l1:
-            terms.append(self.l1 * K.sum(K.abs(x)))
+            terms.append(self.l1 * K.sum(K.abs(wide)))
         if self.l2:
-            terms.append(self.l2 * K.sum(K.square(x)))
+            terms.append(self.l2 * K.sum(K.square(wide)))
         if not terms:
-            return K.constant(0.0)
-        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+            return K.constant(0.0, dtype=dtype)
+        total = terms[0] if len(terms) == 1 else terms[0] + terms[1]
+        return total if wide is x else K.cast(total, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"l1": self.l1, "l2": self.l2}
@@ -67,7 +70,23 @@ def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
     return L1L2(l1=l1, l2=l2)
 
 
-_KNOWN: dict[str, Any] = {"Regularizer": Regularizer, "L1L2": L1L2, "l1": l1, "l2": l2, "l1_l2": l1_l2}
+def _l1_only(l1: float = 0.01) -> L1L2:
+    return L1L2(l1=l1)
+
+
+def _l2_only(l2: float = 0.01) -> L1L2:
+    return L1L2(l2=l2)
+
+
+_FUNCTIONS: dict[str, Any] = {"l1": l1, "l2": l2, "l1_l2": l1_l2}
+_KNOWN: dict[str, Any] = {
+    "Regularizer": Regularizer,
+    "L1L2": L1L2,
+    **_FUNCTIONS,
+    # Classes of later versions, which files may name.
+    "L1": _l1_only,
+    "L2": _l2_only,
+}
 
 
 def serialize(regularizer: Any) -> Any:
@@ -77,9 +96,8 @@ def serialize(regularizer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The regularizer of this name or configuration."""
-    if config in ("l1", "l2", "l1_l2"):
-        return _KNOWN[config]()
-    return lookup.deserialize(config, _KNOWN, "regularizer", custom_objects)
+    made = lookup.deserialize(config, _KNOWN, "regularizer", custom_objects)
+    return made() if made in (*_FUNCTIONS.values(), _l1_only, _l2_only) else made
 
 
 def get(identifier: Any) -> Any:

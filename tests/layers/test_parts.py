@@ -170,16 +170,16 @@ def test_activations_by_everything() -> None:
 
 
 def test_custom_objects() -> None:
-    def swish(x: Any) -> Any:
+    def bent(x: Any) -> Any:
         return x * K.sigmoid(x)
 
-    config = Dense(2, activation=swish).get_config()
-    assert config["activation"] == "swish"
-    with pytest.raises(ValueError, match="Unknown activation 'swish'. Known: .*custom_objects"):
+    config = Dense(2, activation=bent).get_config()
+    assert config["activation"] == "bent"
+    with pytest.raises(ValueError, match="Unknown activation 'bent'. Known: .*custom_objects"):
         Dense.from_config(config)
-    with lookup.custom_object_scope({"swish": swish}):
-        assert Dense.from_config(config).activation is swish
-    assert "swish" not in lookup.get_custom_objects()
+    with lookup.custom_object_scope({"bent": bent}):
+        assert Dense.from_config(config).activation is bent
+    assert "bent" not in lookup.get_custom_objects()
     with pytest.raises(ValueError, match="Cannot read 3 as initializer"):
         initializers.get(3)
     with pytest.raises(ValueError, match="a dictionary with 'class_name' and 'config'"):
