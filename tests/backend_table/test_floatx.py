@@ -183,9 +183,9 @@ except TypeError as error:
 K.set_backend("torch")
 K.set_floatx("bfloat16")
 from multikeras import layers, models
-model = models.Sequential([layers.Dense(2, input_shape=(3,)), layers.Dropout(0.5)])
+model = models.Sequential([layers.Dense(3, kernel_initializer="identity", input_shape=(3,)), layers.Dropout(0.5)])
 model.compile("sgd", "mse")
-model.fit([[1.0, 2, 3]], [[1.0, 2]], verbose=0)
+model.fit([[1.0, 2, 3]], [[1.0, 2, 3]], verbose=0)
 print({str(w.dtype) for w in model.get_weights()}, K.dtype(model.weights[0]))
 """
     done = python(code, KERAS_BACKEND="numpy")
