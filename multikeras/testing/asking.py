@@ -104,7 +104,9 @@ class Answers:
 
     def _answer(self, asker: Asker, case: Any) -> None:
         """Answers the questions of a case and of those that come after it."""
-        order = self._order.get(asker, {id(case): case})
+        order = self._order.get(asker, {})
+        if id(case) not in order:
+            order = {id(case): case}
         places = {name: place for place, name in enumerate(order)}
         cases = islice(order.values(), places[id(case)], places[id(case)] + _TOGETHER)
         asked: dict[int, list[Question]] = {}

@@ -50,14 +50,18 @@ def value_question(case: FunctionCase, column: str) -> Question:
         )
         return error
 
-    fed = [
+    return Question([result], dict(zip(places, _fed_arrays(case, column), strict=True)), judge, column)
+
+
+def _fed_arrays(case: FunctionCase, column: str) -> list[np.ndarray]:
+    """The arguments in their own types, the same arrays wherever cases share them."""
+    return [
         _fed.setdefault((id(feed), dtype), array if dtype == "bfloat16" else array.astype(dtype))
-        for feed, array, dtype in zip(case.feeds, arrays, case.types(column), strict=True)
+        for feed, array, dtype in zip(case.feeds, case.arrays(column), case.types(column), strict=True)
     ]
-    return Question([result], dict(zip(places, fed, strict=True)), judge, column)
 
 
-def derivative_question(case: FunctionCase) -> Question:
+def derivative_question(case: FunctionCase, name: str = "") -> Question:
     """Gradients in float64 along a random direction, against a central difference of the oracle."""
     random = np.random.RandomState(3)
     arrays = case.arrays("float64")
@@ -83,7 +87,7 @@ def derivative_question(case: FunctionCase) -> Question:
             f"{case.id}: slope {total} by the graph, {expected} by differences"
         )
 
-    return Question(list(slopes.values()), dict(zip(places, arrays, strict=True)), judge)
+    return Question(list(slopes.values()), dict(zip(places, _fed_arrays(case, "float64"), strict=True)), judge, name)
 
 
 def refusal(case: FunctionCase, column: str) -> Exception:

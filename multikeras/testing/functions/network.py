@@ -58,6 +58,7 @@ case(
     normal(4, 3),
     build=lambda x, b: K.bias_add(x, b, "channels_first"),
     expect=lambda x, b: x + b.T,
+    format="channels_first",
     note="full",
 )
 case(
