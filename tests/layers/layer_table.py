@@ -54,6 +54,9 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": torch.sigmoid,
     "hard_sigmoid": lambda x: (0.2 * x + 0.5).clamp(0, 1),
     "exponential": torch.exp,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "swish": F.silu,
     "linear": lambda x: x,
 }
 
