@@ -47,6 +47,10 @@ def pooling_kernels(xp: Any, *, tile_bytes: int) -> dict[str, Kernel]:
             return (y, None) if residuals else (y,)
         number_type = _number_type(prod(window))
         winners = xp.empty(shape, number_type) if residuals else None
+        if not pairs:
+            # An axis without entries: all windows lie in the padding, and nothing wins.
+            y[...] = _lowest(xp, x.dtype)
+            return (y, winners) if residuals else (y,)
         whole = covers(pairs[0][1], shape[1:-1])
         # The first that meets the input, which need not be the first of the window.
         start = pairs[0][0]

@@ -8,6 +8,7 @@ most; any other padding is laid around the array first. One spatial axis is lift
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -40,14 +41,17 @@ def _lifted(window: Ints, strides: Ints, padding: Padding) -> dict[str, Any]:
     return {"window": (1, *window), "strides": (1, *strides), "padding": ((0, 0), *padding)}
 
 
-def _is_native(window: Ints, padding: Padding) -> bool:
-    return all(before == after <= size // 2 for size, (before, after) in zip(window, padding, strict=True))
+def _is_native(shape: Ints, window: Ints, padding: Padding) -> bool:
+    # PyTorch refuses an axis without entries, however much padding there is.
+    return 0 not in shape[1:-1] and all(
+        before == after <= size // 2 for size, (before, after) in zip(window, padding, strict=True)
+    )
 
 
 def _is_native_mean(shape: Ints, window: Ints, padding: Padding) -> bool:
     # Means over three axes want an input that is as long as the window, whatever the padding.
     long = len(window) < 3 or all(size <= n for size, n in zip(window, shape[1:-1], strict=True))
-    return long and _is_native(window, padding)
+    return long and _is_native(shape, window, padding)
 
 
 def _lowest(dtype: torch.dtype) -> float:
@@ -83,11 +87,34 @@ def max_pool(x: Array, *, window: Ints, strides: Ints, padding: Padding, residua
     if not x.is_floating_point():
         y = _integer_max(x, window, strides, padding)
         return (y, torch.empty(0, device=x.device)) if residuals else (y,)
-    if not _is_native(window, padding):
-        x, padding = pad_around(x, padding, _lowest(x.dtype)), without_padding(padding)
-    sizes = [before for before, _ in padding]
+    native, added = _is_native(tuple(x.shape), window, padding), padding
+    if not native:
+        x, added = pad_around(x, padding, _lowest(x.dtype)), without_padding(padding)
+    sizes = [before for before, _ in added]
     y, index = _MAX[x.ndim](x.permute(SECOND[x.ndim]), window, strides, sizes)
-    return (to_last(y), index) if residuals else (to_last(y),)
+    if not residuals:
+        return (to_last(y),)
+    if not native or x.ndim == 5:
+        # Where all entries are minus infinity, padding of ours is the first of them, and over three axes PyTorch
+        # names an entry outside the window.
+        firsts = _first_inside(tuple(x.shape[1:-1]), tuple(y.shape[2:]), strides, padding, native, x.device)
+        index = torch.where(y == float("-inf"), firsts, index)
+    return to_last(y), index
+
+
+@lru_cache(maxsize=256)
+def _first_inside(
+    sizes: Ints, places: Ints, strides: Ints, padding: Padding, native: bool, device: torch.device
+) -> Array:
+    """For each window the number of its first entry that is no padding.
+
+    Entries are numbered row by row in an array of spatial shape `sizes`, which holds the padding unless it is native.
+    """
+    number = torch.zeros((), dtype=torch.int64, device=device)
+    for size, count, stride, (before, _) in zip(sizes, places, strides, padding, strict=True):
+        starts = (torch.arange(count, device=device) * stride).clamp(min=before)
+        number = number.unsqueeze(-1) * size + (starts - before if native else starts)
+    return number
 
 
 def _integer_max(x: Array, window: Ints, strides: Ints, padding: Padding) -> Array:
@@ -107,7 +134,7 @@ def max_pool_gradient(
         return max_pool_gradient(*arrays, **_lifted(window, strides, padding)).squeeze(1)
     order = SECOND[x.ndim]
     ones = (1,) * len(window)
-    if _is_native(window, padding):
+    if _is_native(tuple(x.shape), window, padding):
         sizes = [before for before, _ in padding]
         gradient = _MAX_GRADIENT[x.ndim](
             g.permute(order), x.permute(order), window, strides, sizes, ones, False, residual

@@ -91,7 +91,9 @@ def _max_pool_gradient(
     if _tiles(window, strides, padding):
         return _tiled_max_gradient(g, x, y, window)
     if math.prod(window) > _MOST_PLACES:
-        # `select_and_scatter` also takes the first of equal entries.
+        # `select_and_scatter` also takes the first of equal entries. To it padding is one, minus infinity, and so
+        # entries have to be more.
+        x = lax.max(x, lax.full_like(x, jnp.finfo(x.dtype).min))
         _, pullback = jax.vjp(lambda x: _reduce_windows(x, _lowest(x.dtype), lax.max, window, strides, padding), x)
         return pullback(g)[0]
     return _spread(g, _first_maximum(x, y, window, strides, padding), x.shape, window, strides, padding)
@@ -132,7 +134,8 @@ def _first_place(hits: list[jax.Array]) -> jax.Array:
 def _first_maximum(x: jax.Array, y: jax.Array, window: Window, strides: Window, padding: Pairs) -> jax.Array:
     """For each window the number, row by row, of its first entry that equals its maximum `y`."""
     edges = [(0, 0, 0), *((before, after, 0) for before, after in padding), (0, 0, 0)]
-    padded = lax.pad(x, _lowest(x.dtype), edges)
+    # Padding equals no maximum, be it minus infinity.
+    padded = lax.pad(x, np.asarray(np.nan, x.dtype), edges)
     hits = []
     for place in _places(window):
         stops = (

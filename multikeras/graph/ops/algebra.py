@@ -5,8 +5,11 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from multikeras.contract import PRIMITIVES, Primitive, primitive
-from multikeras.graph.ops.elementwise import exp, greater, log
+from multikeras.graph.operands import constant
+from multikeras.graph.ops.elementwise import exp, greater, log, logical_or
 from multikeras.graph.ops.reductions import reduce_max, reduce_sum
 from multikeras.graph.ops.rules import (
     broadcast_shapes,
@@ -254,11 +257,37 @@ def _window_slices(x: Tensor, window: Any, strides: Any, padding: Any, value: fl
     return views
 
 
+def _first_meetings(x: Tensor, window: Any, strides: Any, padding: Any) -> list[Tensor | None]:
+    """For every place in the window, which windows meet the input there for the first time; None for none.
+
+    Such an entry is taken even if it is minus infinity, as the padding is.
+    """
+    sizes = x.shape[1:-1]
+    places: Any = _windows(sizes, window, strides, padding, (1,) * len(window))
+    met: Any = np.zeros(places, bool)
+    found: list[Tensor | None] = []
+    for number, offset in enumerate(product(*map(range, window))):
+        inside: Any = np.ones((), bool)
+        for o, n, s, (before, _), size in zip(offset, places, strides, padding, sizes, strict=True):
+            entries = o - before + s * np.arange(n)
+            inside = inside[..., None] & (entries >= 0) & (entries < size)
+        first = inside & ~met
+        met |= inside
+        found.append(constant(first[None, ..., None], "bool") if number and first.any() else None)
+    return found
+
+
+def _wins(value: Tensor, best: Tensor, first: Tensor | None) -> Tensor:
+    above = greater(value, best)
+    return above if first is None else logical_or(above, first)
+
+
 def _max_pool(x: Tensor, window: Any, strides: Any, padding: Any) -> list[Tensor]:
     views = _window_slices(x, window, strides, padding, float("-inf"))
+    firsts = _first_meetings(x, window, strides, padding)
     best = views[0]
-    for view in views[1:]:
-        best = where(greater(view, best), view, best)
+    for view, first in zip(views[1:], firsts[1:], strict=True):
+        best = where(_wins(view, best, first), view, best)
     return [best]
 
 
@@ -306,9 +335,10 @@ max_pool_gradient: Primitive = primitive(
 def _max_pool_pick(v: Tensor, x: Tensor, window: Any, strides: Any, padding: Any) -> Tensor:
     values = _window_slices(x, window, strides, padding, float("-inf"))
     entries = _window_slices(v, window, strides, padding, 0)
+    firsts = _first_meetings(x, window, strides, padding)
     best, picked = values[0], entries[0]
-    for value, entry in zip(values[1:], entries[1:], strict=True):
-        above = greater(value, best)
+    for value, entry, first in zip(values[1:], entries[1:], firsts[1:], strict=True):
+        above = _wins(value, best, first)
         best, picked = where(above, value, best), where(above, entry, picked)
     return picked
 

@@ -140,6 +140,11 @@ _POOLS: list[tuple[str, tuple[int, ...], Any, Any, Any]] = [
     ("three axes", (1, 4, 2, 3, 2), (2, 2, 2), (2, 2, 1), "same"),
     ("wider than the input", (1, 1, 3, 2), (3, 2), (1, 1), "same"),
     ("three axes, wider than the input", (1, 2, 1, 1, 2), (2, 3, 3), (2, 2, 1), "same"),
+    ("one axis, wider than the input", (2, 2, 1), (5,), (2,), "same"),
+    ("one axis, strides wider than the window", (1, 5, 2), (2,), (4,), ((1, 1),)),
+    ("far wider than the input", (1, 2, 1, 2), (9, 8), (3, 11), "same"),
+    ("pairs, wider than the input", (1, 1, 2, 1), (3, 5), (2, 3), ((2, 1), (3, 4))),
+    ("three axes, pairs", (1, 2, 1, 3, 1), (2, 2, 4), (1, 3, 2), ((1, 1), (0, 1), (3, 0))),
     ("no images", (0, 4, 6, 3), (2, 2), (2, 2), "valid"),
     ("no channels", (2, 4, 6, 0), (2, 2), (2, 2), "same"),
 ]
@@ -157,7 +162,34 @@ def _max_pool_gradient(**attributes: Any) -> Any:
     return build
 
 
+def _minus_infinities(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """A few different numbers, and as many minus infinities, as padding of a maximum is."""
+    return np.where(generator.random(shape) < 0.5, -np.inf, coarse(generator, shape))
+
+
+def _padding_alone() -> Iterator[Case]:
+    """An input without entries, all windows of which lie in the padding."""
+    shape, out = (2, 0, 3, 1), (2, 2, 2, 1)
+    attributes: dict[str, Any] = {"window": (2, 2), "strides": (1, 2), "padding": ((1, 2), (1, 0))}
+    label = "an axis without entries"
+    pool = _max_pool(**attributes)
+    yield Case("max_pool", inputs(normal, shape), windows.max_pool, label, attributes, _ONE, build=pool, exact=True)
+    yield Case(
+        "max_pool_gradient",
+        inputs(normal, out, shape),
+        windows.max_pool_gradient,
+        label,
+        attributes,
+        _ONE,
+        build=_max_pool_gradient(**attributes),
+    )
+    yield Case("sum_pool", inputs(normal, shape), windows.sum_pool, label, attributes, _ONE)
+    attributes = {"shape": shape, **attributes}
+    yield Case("sum_pool_gradient", inputs(normal, out), windows.sum_pool_gradient, label, attributes, _ONE)
+
+
 def _pools() -> Iterator[Case]:
+    yield from _padding_alone()
     for label, shape, window, strides, padding in _POOLS:
         attributes = {"window": window, "strides": strides, "padding": padding}
         dtypes = FLOATS if not label else _ONE
@@ -186,6 +218,27 @@ def _pools() -> Iterator[Case]:
                 differentiable=smooth,
                 build=_max_pool_gradient(**attributes),
                 tolerance=4,
+            )
+        if padding != "valid" and smooth:
+            # Padding is no entry, though it counts as minus infinity.
+            lowest = ", ".join([label, "minus infinities"])
+            yield Case(
+                "max_pool_gradient",
+                (Input(normal, out), Input(_minus_infinities, shape)),
+                windows.max_pool_gradient,
+                lowest,
+                attributes,
+                _ONE,
+                build=_max_pool_gradient(**attributes),
+            )
+            yield Case(
+                "max_pool_pick",
+                (Input(normal, shape), Input(_minus_infinities, shape)),
+                windows.max_pool_pick,
+                lowest,
+                attributes,
+                _ONE,
+                exact=True,
             )
         yield Case(
             "max_pool_pick",
