@@ -12,39 +12,64 @@ from multikeras.optimizers.base import Optimizer, learning_rate_of, without_coun
 class Adagrad(Optimizer):
     """Steps divided by the root of the sum of all squared gradients.
 
-    Source: J. Duchi, E. Hazan and Y. Singer (2011), Adaptive Subgradient Methods, JMLR 12.
+    Source: J. Duchi, E. Hazan and Y. Singer (2011), Adaptive Subgradient Methods, JMLR 12. The last two
+    arguments make it the rule of Keras 3.
     """
 
-    def __init__(self, lr: float = 0.01, epsilon: float | None = None, decay: float = 0.0, **keywords: Any) -> None:
+    def __init__(
+        self,
+        lr: float = 0.01,
+        epsilon: float | None = None,
+        decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        epsilon_under_root: bool = False,
+        **keywords: Any,
+    ) -> None:
         """Makes the hyperparameters.
 
         Args:
             lr: Learning rate; also `learning_rate`.
             epsilon: Added to the root; `K.epsilon()` if None.
             decay: Step number t has the rate lr / (1 + decay t).
+            initial_accumulator_value: The sum before the first step.
+            epsilon_under_root: Whether `epsilon` is added to the sum, and not to its root.
             **keywords: `clipnorm`, `clipvalue`.
+
+        Raises:
+            ValueError: If `initial_accumulator_value` is negative.
         """
+        if initial_accumulator_value < 0:
+            raise ValueError(
+                f"Adagrad: initial_accumulator_value is at least 0, received {initial_accumulator_value!r}."
+            )
         lr = learning_rate_of(lr, keywords)
         super().__init__(**keywords)
         self.initial_decay = decay
         self.epsilon = K.epsilon() if epsilon is None else epsilon
+        self.initial_accumulator_value = float(initial_accumulator_value)
+        self.epsilon_under_root = bool(epsilon_under_root)
         self._make_hyperparameters(learning_rate=lr, decay=decay)
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         gradients, rate = self._begin(loss, params)
-        accumulators = self._slots(params, "accumulator")
+        accumulators = self._slots(params, "accumulator", self.initial_accumulator_value)
         for p, w, g, a in zip(params, self._wide(params), gradients, accumulators, strict=True):
             g = K.cast(g, K.dtype(a))
             total = a + K.square(g)
             self.updates.append(K.update(a, total))
-            self._update_parameter(p, w - rate * g / (K.sqrt(total) + self.epsilon))
+            inside = self.epsilon_under_root
+            root = K.sqrt(total + self.epsilon) if inside else K.sqrt(total) + self.epsilon
+            self._update_parameter(p, w - rate * g / root)
         return self._keep(*accumulators)
 
     def _older(self, weights: list[Any]) -> list[Any]:
         return without_counter(weights)
 
     def get_config(self) -> dict[str, Any]:
-        return {**self._numbers("learning_rate", "decay"), "epsilon": self.epsilon, **super().get_config()}
+        config = {**self._numbers("learning_rate", "decay"), "epsilon": self.epsilon, **super().get_config()}
+        # Keras 2 knows none of these.
+        more = {name: getattr(self, name) for name in ("initial_accumulator_value", "epsilon_under_root")}
+        return {**config, **{name: value for name, value in more.items() if value}}
 
 
 class Adadelta(Optimizer):

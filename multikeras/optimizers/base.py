@@ -189,13 +189,18 @@ class Optimizer:
         """Number of this step, from 1, in the type of the hyperparameters."""
         return K.cast(self.iterations, K.dtype(self.learning_rate)) + 1.0
 
-    def _slots(self, params: Sequence[Any], name: str) -> list[Any]:
-        """A variable of zeros for each parameter."""
-        return [self._slot(p, f"{name}_{number}", K.int_shape(p)) for number, p in enumerate(params)]
+    def _slots(self, params: Sequence[Any], name: str, initial: float = 0.0) -> list[Any]:
+        """A variable of zeros, or of another number, for each parameter."""
+        return [self._slot(p, f"{name}_{number}", K.int_shape(p), initial) for number, p in enumerate(params)]
 
-    def _slot(self, parameter: Any, name: str, shape: Any) -> Any:
+    def _slot(self, parameter: Any, name: str, shape: Any, initial: float = 0.0) -> Any:
+        dtype = slot_dtype(K.dtype(parameter))
         with K.name_scope(type(self).__name__):
-            slot: Any = K.zeros(shape, dtype=slot_dtype(K.dtype(parameter)), name=name)
+            slot: Any = (
+                K.variable(np.full(shape, initial), dtype=dtype, name=name)
+                if initial
+                else K.zeros(shape, dtype=dtype, name=name)
+            )
         slot.trainable = False
         return slot
 

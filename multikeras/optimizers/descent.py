@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from multikeras import backend as K
 from multikeras.graph.ops.optimizers import sgd_update
 from multikeras.optimizers.base import Optimizer, learning_rate_of
 
@@ -37,6 +40,11 @@ class SGD(Optimizer):
         moments = self._slots(params, "moment")
         self._step(sgd_update, (rate, self.momentum), params, gradients, moments, nesterov=self.nesterov)
         return self._keep(*moments)
+
+    def _older(self, weights: list[Any]) -> list[Any]:
+        # tf.keras and Keras 3 have no slots without momentum.
+        moments = self.weights[1 : len(self.weights) - len(self._masters)]
+        return [*weights, *[np.zeros_like(K.get_value(m)) for m in moments]] if len(weights) == 1 else weights
 
     def get_config(self) -> dict[str, Any]:
         numbers = self._numbers("learning_rate", "momentum", "decay")

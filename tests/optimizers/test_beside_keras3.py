@@ -37,6 +37,21 @@ CASES = {
         {"decay": None, "learning_rate": ("InverseTimeDecay", (0.02, 1, 0.1))},
     ),
     "adagrad": ("Adagrad", {"learning_rate": 0.1, "epsilon": TINY}, {"initial_accumulator_value": 0.0}),
+    "rmsprop_under_root": (
+        "RMSprop",
+        {"learning_rate": 0.02, "epsilon": 1e-2, "epsilon_under_root": True},
+        {"epsilon_under_root": None},
+    ),
+    "rmsprop_whole": (
+        "RMSprop",
+        {"learning_rate": 0.01, "epsilon": 1e-2, "momentum": 0.7, "centered": True, "epsilon_under_root": True},
+        {"epsilon_under_root": None},
+    ),
+    "adagrad_whole": (
+        "Adagrad",
+        {"learning_rate": 0.1, "epsilon": 1e-2, "initial_accumulator_value": 0.1, "epsilon_under_root": True},
+        {"epsilon_under_root": None},
+    ),
     "adadelta": ("Adadelta", {"learning_rate": 0.7, "rho": 0.9, "epsilon": 1e-3}, {}),
     "adam": ("Adam", {"learning_rate": 0.03, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}, {}),
     "adam_amsgrad": ("Adam", {"learning_rate": 0.05, "beta_2": 0.8, "epsilon": 1e-4, "amsgrad": True}, {}),
