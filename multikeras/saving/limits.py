@@ -12,7 +12,9 @@ class Limits:
     Attributes:
         array_bytes: Largest array, in bytes in memory.
         total_bytes: All arrays of one file together, in bytes in memory.
-        expansion: How many times larger than its stored bytes a compressed array or member may be.
+        total_floor: Up to this many bytes they may take together, however small the file is.
+        expansion: How many times larger than its stored bytes a compressed array or member may be, and all arrays
+            together than the file.
         expansion_floor: Up to this many bytes it may be, however few are stored.
         text_bytes: Largest text: a configuration, a list of names.
         names: Most members of a group, most names in a list.
@@ -23,6 +25,7 @@ class Limits:
 
     array_bytes: int = 64 << 30
     total_bytes: int = 256 << 30
+    total_floor: int = 256 << 20
     expansion: int = 100
     expansion_floor: int = 32 << 20
     text_bytes: int = 256 << 20

@@ -11,27 +11,33 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from multikeras.saving import stored
+from multikeras.saving.archives import is_zip, members
+from multikeras.saving.faults import CorruptFileError, UnsafeFileError, understanding
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.limits import LIMITS, Limits
 from multikeras.utils.io_utils import H5Dict
 
-if TYPE_CHECKING:
-    from zipfile import ZipFile, ZipInfo
-
-
-class UnsafeFileError(ValueError):
-    """A file holds what reading a model does not allow."""
-
-
-class CorruptFileError(ValueError):
-    """A file is not what it should be: cut off, damaged, or no model file at all."""
+__all__ = [
+    "Budget",
+    "CorruptFileError",
+    "Group",
+    "UnsafeFileError",
+    "group_of",
+    "is_zip",
+    "members",
+    "opened",
+    "parsed",
+    "understanding",
+]
 
 
 class Budget:
@@ -39,15 +45,42 @@ class Budget:
 
     Args:
         where: Name of the file, for messages.
-        stored: Size of the file in bytes; None if unknown.
+        size: Size of the file in bytes.
         limits: The limits.
+
+    Attributes:
+        stored: Size of the file in bytes.
+        left: How many bytes its arrays may still take in memory.
     """
 
-    def __init__(self, where: str, stored: int | None, limits: Limits = LIMITS) -> None:
+    def __init__(self, where: str, size: int, limits: Limits = LIMITS) -> None:
         self.where = where
-        self.stored = stored
+        self.stored = size
         self.limits = limits
-        self.left = limits.total_bytes
+        self.left = min(limits.total_bytes, max(limits.total_floor, size * limits.expansion))
+        self._met: dict[int, str] = {}
+        self._outside: int | None = None
+
+    def meet(self, item: Any, path: str) -> None:
+        """Notes that a group or an array was met under a name.
+
+        Raises:
+            UnsafeFileError: If it has another name as well: a few links of this kind stand for a tree without end.
+        """
+        first = self._met.setdefault(hash(item.id), path)
+        if first != path:
+            raise UnsafeFileError(f"{self.where}: {first} and {path} are the same, which is not followed.")
+
+    def outside_arrays(self, group: Any) -> int:
+        """How many bytes of the file of a group are no arrays."""
+        if self._outside is None:
+            sizes: list[int] = []
+            dataset = _h5py().Dataset
+            group.file.visititems(
+                lambda _, item: sizes.append(item.id.get_storage_size()) if isinstance(item, dataset) else None
+            )
+            self._outside = max(0, self.stored - sum(sizes))
+        return self._outside
 
     def take(self, size: int, what: str) -> None:
         """Counts an array.
@@ -64,25 +97,28 @@ class Budget:
 
 
 @contextmanager
-def opened(source: Any, limits: Limits = LIMITS) -> Iterator[Group]:
+def opened(source: Any, limits: Limits = LIMITS, name: str | None = None) -> Iterator[Group]:
     """The root of an HDF5 file, for the duration of the block.
 
     Args:
         source: A path, a binary file object, an `h5py.File` or `h5py.Group` that is open, or an `H5Dict`.
         limits: The limits.
+        name: What messages call a file object.
 
     Raises:
+        TypeError: If it is none of these.
         FileNotFoundError: If there is no such file.
         CorruptFileError: If it is no HDF5 file, or cut off.
     """
     h5py = _h5py()
-    if isinstance(source, (H5Dict, dict)):
-        source = source.data if isinstance(source, H5Dict) else source
-        if isinstance(source, dict):
-            with h5py.File(io.BytesIO(), "w") as memory:
-                H5Dict(memory).update(H5Dict(source, "r"))
-                yield Group(memory, Budget("the dictionary", None, limits))
-            return
+    if isinstance(source, H5Dict):
+        source = source.data
+    if isinstance(source, dict):
+        # A dictionary is of this process and may say what it likes.
+        with h5py.File(io.BytesIO(), "w") as memory:
+            H5Dict(memory).update(H5Dict(source, "r"))
+            yield Group(memory, Budget("the dictionary", limits.total_bytes, limits))
+        return
     if isinstance(source, h5py.Group):
         yield group_of(source, limits)
         return
@@ -90,37 +126,32 @@ def opened(source: Any, limits: Limits = LIMITS) -> Iterator[Group]:
         where = os.fspath(source)
         if not os.path.exists(where):
             raise FileNotFoundError(f"There is no file {where!r}.")
-        stored = os.path.getsize(where)
-    else:
-        where = str(getattr(source, "name", "the given file object"))
+        if not os.path.isfile(where):
+            # A pipe or a device may never end.
+            raise CorruptFileError(f"{where} is no file.")
+        size = os.path.getsize(where)
+    elif hasattr(source, "read") and hasattr(source, "seek"):
+        where = name or str(getattr(source, "name", "the given file object"))
         place = source.tell()
-        stored = source.seek(0, os.SEEK_END)
+        size = source.seek(0, os.SEEK_END)
         source.seek(place)
+    else:
+        raise TypeError(
+            "A model is read from a path, a binary file object that can be searched, an h5py.File or h5py.Group, or an "
+            f"H5Dict; received {type(source).__name__}."
+        )
     try:
         file = h5py.File(source, "r")
-    except (OSError, RuntimeError, OverflowError, ValueError, MemoryError) as error:
+    except (OSError, RuntimeError, OverflowError, ValueError, MemoryError, KeyError, TypeError) as error:
         raise CorruptFileError(f"{where} cannot be read as an HDF5 file: {error}") from error
     with file:
-        yield Group(file, Budget(where, stored, limits))
+        yield Group(file, Budget(where, size, limits))
 
 
 def group_of(group: Any, limits: Limits = LIMITS) -> Group:
     """A group of h5py, to be read with checks."""
     where = f"{group.file.filename}{group.name if group.name != '/' else ''}"
-    return Group(group, Budget(where, None, limits))
-
-
-@contextmanager
-def understanding(where: str) -> Iterator[None]:
-    """A block that makes objects of a configuration, whose entries may be of any kind.
-
-    Raises:
-        CorruptFileError: Instead of what Python raises where an entry is of another kind than it should be.
-    """
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise CorruptFileError(f"{where}: the configuration cannot be read: {error!r}") from error
+    return Group(group, Budget(where, group.file.id.get_filesize(), limits))
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -155,12 +186,14 @@ class Group:
         self._budget = budget
         self._depth = depth
         self.where = f"{budget.where}, {group.name}"
+        if not depth:
+            budget.meet(group, group.name)
 
     # -- members --------------------------------------------------------------------------------
 
     @_reading
     def __contains__(self, name: str) -> bool:
-        return name in self._group
+        return bool(self._group.id.links.exists(name.encode("utf-8")))
 
     @_reading
     def names(self) -> list[str]:
@@ -181,7 +214,8 @@ class Group:
         for part in parts:
             if not isinstance(here, h5py.Group):
                 raise CorruptFileError(f"{self.where}: {name!r} is not there: {here.name} is no group.")
-            if part not in here:
+            # Asking whether a member is there, rather than a link, would follow links.
+            if not here.id.links.exists(part.encode("utf-8")):
                 raise CorruptFileError(f"{self.where} has no member {name!r}.")
             kind = here.id.links.get_info(part.encode("utf-8")).type
             if kind != h5py.h5l.TYPE_HARD:
@@ -201,6 +235,7 @@ class Group:
         found = self._member(name)
         if not isinstance(found, _h5py().Group):
             raise CorruptFileError(f"{self.where}: {name!r} should be a group.")
+        self._budget.meet(found, self._path(name))
         return Group(found, self._budget, self._depth + 1)
 
     @_reading
@@ -219,39 +254,19 @@ class Group:
         dataset = self._member(name)
         if not isinstance(dataset, _h5py().Dataset):
             raise CorruptFileError(f"{self.where}: {name!r} should be an array.")
-        self._check(dataset, name)
+        self._budget.meet(dataset, self._path(name))
+        stored.check(dataset, self._budget, self.where, f"the array {name!r}")
         try:
-            return np.asarray(dataset[()])
+            found = np.asarray(dataset[()])
         except (OSError, RuntimeError, ValueError) as error:
             raise CorruptFileError(f"{self.where}: the array {name!r} cannot be read: {error}") from error
+        if found.dtype.kind == "V":
+            # The upper half of a float32.
+            return (found.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        return found
 
-    def _check(self, dataset: Any, name: str) -> None:
-        h5py = _h5py()
-        what = f"the array {name!r}"
-        plist = dataset.id.get_create_plist()
-        if plist.get_layout() == h5py.h5d.VIRTUAL or dataset.is_virtual:
-            raise UnsafeFileError(
-                f"{self.where}: {what} is virtual: its values lie in other files, which are not read."
-            )
-        if plist.get_external_count() > 0:
-            raise UnsafeFileError(f"{self.where}: {what} is stored outside the file, where nothing is read.")
-        if dataset.shape is None or dataset.dtype.kind not in "biufV" or dataset.dtype.hasobject:
-            raise UnsafeFileError(f"{self.where}: {what} has type {dataset.dtype}; only numbers are read.")
-        if dataset.dtype.kind == "V" and dataset.dtype.names is not None:
-            raise UnsafeFileError(f"{self.where}: {what} has type {dataset.dtype}; only numbers are read.")
-        allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
-        filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
-        if not filters <= allowed:
-            raise UnsafeFileError(f"{self.where}: {what} is packed by the filters {sorted(filters - allowed)}.")
-        size = math.prod(dataset.shape) * dataset.dtype.itemsize
-        self._budget.take(size, what)
-        stored = dataset.id.get_storage_size()
-        possible = self._budget.limits.unpacked(stored) if filters else stored
-        if size > possible:
-            raise UnsafeFileError(
-                f"{self.where}: {what} of shape {dataset.shape} declares {size:,} bytes, and the file holds {stored:,} "
-                "for it."
-            )
+    def _path(self, name: str) -> str:
+        return f"{self._group.name.rstrip('/')}/{'/'.join(part for part in name.split('/') if part)}"
 
     # -- attributes -----------------------------------------------------------------------------
 
@@ -265,10 +280,14 @@ class Group:
         text = h5py.check_string_dtype(kind)
         if kind.kind == "O" and text is None:
             raise UnsafeFileError(f"{self.where}: the attribute {name!r} holds references, which are not followed.")
-        stored = self._budget.stored
-        size = length * (min(stored or LIMITS.text_bytes, LIMITS.text_bytes) if kind.kind == "O" else kind.itemsize)
-        # A scalar text of variable length cannot be longer than the file.
-        if size > (16 if length > 1 else 1) * self._budget.limits.text_bytes:
+        limits = self._budget.limits
+        # Texts of variable length lie elsewhere in the file, all of them maybe in one place.
+        each = min(self._budget.stored, limits.text_bytes) if kind.kind == "O" else kind.itemsize
+        allowed = limits.text_bytes if length == 1 else limits.total_floor
+        if length * each > allowed and kind.kind == "O" and length > 1:
+            each = self._budget.outside_arrays(self._group)
+        size = length * each
+        if size > allowed:
             raise UnsafeFileError(f"{self.where}: the attribute {name!r} declares {size:,} bytes.")
         try:
             return self._group.attrs[name]
@@ -292,7 +311,7 @@ class Group:
 
     @_reading
     def texts(self, name: str) -> list[str] | None:
-        """An attribute that is a list of texts, also cut into `name0`, `name1` …; None if it is not there."""
+        """An attribute that is a list of names, also cut into `name0`, `name1` …; None if it is not there."""
         value = self._attribute(name)
         if value is not None:
             pieces = [value]
@@ -300,10 +319,16 @@ class Group:
             pieces = []
             while (piece := self._attribute(f"{name}{len(pieces)}")) is not None:
                 pieces.append(piece)
+                if sum(np.size(each) for each in pieces) > self._budget.limits.names:
+                    raise UnsafeFileError(f"{self.where}: the attribute {name!r} lists too many names.")
             if not pieces:
                 return None
-        listed = [entry for piece in pieces for entry in np.atleast_1d(piece).tolist()]
-        return [_decoded(entry, f"{self.where}: the attribute {name!r}") for entry in listed]
+        where = f"{self.where}: the attribute {name!r}"
+        listed = [_decoded(entry, where) for piece in pieces for entry in np.atleast_1d(piece).ravel().tolist()]
+        if len(set(listed)) != len(listed):
+            twice = Counter(listed).most_common(1)[0][0]
+            raise CorruptFileError(f"{where} lists {twice!r} twice.")
+        return listed
 
     def json(self, name: str) -> Any:
         """An attribute that is JSON, read; None if it is not there."""
@@ -351,70 +376,3 @@ def _check_depth(content: Any, where: str, limits: Limits) -> None:
             stack.extend((entry, depth + 1) for entry in value.values())
         elif isinstance(value, list):
             stack.extend((entry, depth + 1) for entry in value)
-
-
-# -- zip archives -------------------------------------------------------------------------------
-
-
-def is_zip(source: Any) -> bool:
-    """Whether a path or a binary file object holds a zip archive."""
-    if isinstance(source, (str, os.PathLike)):
-        if not os.path.isfile(source):
-            return False
-        with open(source, "rb") as file:
-            return file.read(4) == b"PK\x03\x04"
-    if not hasattr(source, "read") or not hasattr(source, "seek"):
-        return False
-    place = source.tell()
-    found: bytes = source.read(4)
-    source.seek(place)
-    return found == b"PK\x03\x04"
-
-
-def members(source: Any, wanted: Mapping[str, bool], limits: Limits = LIMITS) -> dict[str, bytes]:
-    """Members of a zip archive, each checked before it is unpacked; others are not looked at.
-
-    Args:
-        source: A path or a binary file object.
-        wanted: Names of members, and whether each has to be there.
-        limits: The limits.
-
-    Raises:
-        CorruptFileError: If it is no archive, one is missing, or damaged.
-        UnsafeFileError: If one is larger than its stored bytes allow, or the archive holds a name twice.
-    """
-    import zipfile
-    import zlib
-
-    where = os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the archive"))
-    found: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(source) as archive:
-            listed = archive.infolist()
-            if len(listed) > limits.members:
-                raise UnsafeFileError(f"{where} has {len(listed):,} members.")
-            for name, is_needed in wanted.items():
-                entries = [entry for entry in listed if entry.filename == name]
-                if not entries and not is_needed:
-                    continue
-                if len(entries) != 1:
-                    kind = CorruptFileError if not entries else UnsafeFileError
-                    raise kind(f"{where} holds {len(entries)} members called {name!r}, expected one.")
-                found[name] = _unpacked(archive, entries[0], where, limits)
-    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise CorruptFileError(f"{where} cannot be read as a zip archive: {error}") from error
-    return found
-
-
-def _unpacked(archive: ZipFile, entry: ZipInfo, where: str, limits: Limits) -> bytes:
-    if entry.file_size > min(limits.total_bytes, limits.unpacked(entry.compress_size)):
-        raise UnsafeFileError(
-            f"{where}: the member {entry.filename!r} declares {entry.file_size:,} bytes, and "
-            f"{entry.compress_size:,} are stored."
-        )
-    with archive.open(entry) as file:
-        # Not more than declared, whatever comes.
-        content = file.read(entry.file_size + 1)
-    if len(content) != entry.file_size:
-        raise CorruptFileError(f"{where}: the member {entry.filename!r} has not the size that it declares.")
-    return content

@@ -183,7 +183,7 @@ LINKS: dict[str, tuple[Callable[[Any], None], str]] = {
     "strings": (strings, "only numbers are read"),
     "compound": (compound, "only numbers are read"),
     "huge": (huge, "declares .* bytes"),
-    "large": (large, "declares .* bytes, and the file holds 0"),
+    "large": (large, "declares 2,400,000,000 bytes"),
     "link of a layer": (link_of_a_layer, "link to another file"),
     "upwards": (upwards, "is no name of a member"),
     "absolute": (absolute, "is no name of a member"),
