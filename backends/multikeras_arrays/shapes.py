@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import prod
 from typing import Any
 
-from multikeras.contract import Array, Kernel
+from multikeras.contract import Array, Kernel, outside
 
 Ints = tuple[int, ...]
 
@@ -80,7 +80,10 @@ def shape_kernels(xp: Any) -> dict[str, Kernel]:
         return x[_flip_index(axis)]
 
     def gather(x: Array, indices: Array, *, axis: int) -> Array:
-        return x.take(indices, axis)
+        try:
+            return x.take(indices, axis)
+        except IndexError:
+            raise outside(int(indices.min()), int(indices.max()), x.shape[axis]) from None
 
     def scatter_add(updates: Array, indices: Array, *, axis: int, size: int) -> Array:
         rows, restore = rows_along(updates, indices, axis)

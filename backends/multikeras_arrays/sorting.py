@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from multikeras.contract import Array, Kernel
+from multikeras.contract import Array, Kernel, outside
 
 
 def sorting_kernels(xp: Any) -> dict[str, Kernel]:
@@ -23,7 +23,10 @@ def sorting_kernels(xp: Any) -> dict[str, Kernel]:
         return xp.take_along_axis(x, places, -1), places
 
     def take_along_axis(x: Array, indices: Array, *, axis: int) -> Array:
-        return xp.take_along_axis(x, indices, axis)
+        try:
+            return xp.take_along_axis(x, indices, axis)
+        except IndexError:
+            raise outside(int(indices.min()), int(indices.max()), x.shape[axis]) from None
 
     # scatter_along_axis is left to its composition, which adds by scatter_add.
     return {"sort": sort, "argsort": argsort, "top_k": top_k, "take_along_axis": take_along_axis}

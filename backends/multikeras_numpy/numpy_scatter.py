@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
-from multikeras.contract import Array
+from multikeras.contract import Array, outside
 from multikeras_arrays.shapes import rows_along
 
 _SMALL = 2048
@@ -47,7 +47,7 @@ def _checked(numbers: np.ndarray, size: int) -> np.ndarray:
         return numbers
     least, greatest = int(numbers.min()), int(numbers.max())
     if least < -size or greatest >= size:
-        raise IndexError(f"scatter_add got indices from {least} to {greatest} for an axis of length {size}.")
+        raise outside(least, greatest, size)
     return np.where(numbers < 0, numbers + size, numbers) if least < 0 else numbers
 
 

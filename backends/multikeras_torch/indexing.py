@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from multikeras.contract import Array, Kernel
+from multikeras.contract import Array, Kernel, outside
 from multikeras_torch.dtypes import HALVES, with_unsigned
 
 
@@ -26,8 +26,12 @@ def _checked(function: Callable[[Array], Array], indices: Array, size: int) -> A
     try:
         return function(indices)
     except (IndexError, RuntimeError) as error:
-        # An index that is still out of range now is the caller's fault, and raises once more.
-        if isinstance(error, NotImplementedError) or not indices.numel() or int(indices.min()) >= 0:
+        if isinstance(error, NotImplementedError) or not indices.numel():
+            raise
+        least, greatest = int(indices.min()), int(indices.max())
+        if least < -size or greatest >= size:
+            raise outside(least, greatest, size) from None
+        if least >= 0:
             raise
         return function(_from_start(indices, size))
 

@@ -305,13 +305,15 @@ def gather(reference: Any, indices: Any) -> Tensor:
 
     Args:
         reference: Tensor (n, …).
-        indices: Integer tensor of any shape, entries from 0 to n - 1.
+        indices: Integer tensor of any shape, entries from 0 to n - 1, or from -n to -1 counted from the end.
 
     Returns:
         Tensor of shape `indices.shape + reference.shape[1:]` and the type of `reference`.
 
     Raises:
         ValueError: If `indices` are not integers.
+        IndexError: When it is evaluated, if an entry lies outside. Programs of JAX cannot raise: there the row
+            is NaN (of integers the smallest number, of unsigned ones the largest).
     """
     picked = common.tensor(indices)
     if is_integer(picked.dtype) and picked.dtype not in ("int32", "int64"):

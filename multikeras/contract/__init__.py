@@ -16,6 +16,7 @@ from multikeras.contract.dtypes import (
     promote,
     weak,
 )
+from multikeras.contract.indices import outside
 from multikeras.contract.primitive import PRIMITIVES, Primitive, primitive, set_builder
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "check_dtype",
     "is_float",
     "is_integer",
+    "outside",
     "primitive",
     "promote",
     "set_builder",

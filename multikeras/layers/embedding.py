@@ -23,7 +23,8 @@ class Embedding(Layer):
         input_length: Length of the sequences, where it is constant.
         **kwargs: What every layer takes.
 
-    Input shape: `(batch, ...)`. Output shape: `(batch, ..., output_dim)`.
+    Input shape: `(batch, ...)`. Output shape: `(batch, ..., output_dim)`. A number outside raises IndexError
+    when the layer is run; on JAX, whose programs cannot raise, its vector is NaN.
     """
 
     #: Data type of an input that is made for this layer.

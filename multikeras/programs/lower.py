@@ -30,6 +30,8 @@ CHUNK = 5000
 _GRAPH_ONLY = {"host_call": ("gradient",)}
 
 
+#: What tracebacks call generated code.
+FILE_NAME = "<multikeras program>"
 #: Functions of bodies by the text of their source and all that it refers to, as long as a program holds them.
 _BODIES: WeakValueDictionary[Any, Callable[..., tuple[Any, ...]]] = WeakValueDictionary()
 _bodies_lock = Lock()
@@ -261,7 +263,7 @@ class Source:
                 their number; gives what is to be called instead.
         """
         namespace = dict(self.names)
-        exec(compile(text, "<multikeras program>", "exec"), namespace)  # noqa: S102 - the text is ours, from a validated graph
+        exec(compile(text, FILE_NAME, "exec"), namespace)  # noqa: S102 - the text is ours, from a validated graph
         # A function among its own globals would die by the cyclic collector alone, and with it what it holds.
         whole = namespace.pop("program")
         if not self.pieces:
@@ -269,6 +271,11 @@ class Source:
         names = [f"piece{number}" for number in range(self.pieces)]
         pieces = {name: compile_piece(namespace.pop(name), number) for number, name in enumerate(names)}
         return FunctionType(whole.__code__, {**self.names, **pieces})
+
+    @property
+    def limit(self) -> int:
+        """Most statements of one piece."""
+        return min(CHUNK, self.backend.longest_program or CHUNK)
 
     def text(self) -> str:
         """The source; afterwards `names` holds what it refers to and `key` what tells it from others."""
@@ -292,7 +299,7 @@ class Source:
             registers[line.tensor] = target
         results = "".join(f"{self._operand(t, registers)}, " for t in self.straight.results)
         kept = {registers[t] for t in self.straight.results if t in registers}
-        limit = min(CHUNK, self.backend.longest_program or CHUNK)
+        limit = self.limit
         if len(body) <= limit:
             return _function("program", arguments, body, results)
         self.pieces = -(-len(body) // limit)
@@ -444,6 +451,7 @@ def interpret(straight: Straight, backend: Backend, values: Sequence[Any]) -> li
 
 __all__ = [
     "CHUNK",
+    "FILE_NAME",
     "Line",
     "Source",
     "Straight",

@@ -17,6 +17,7 @@ from multikeras.programs.interrupts import HeldInterrupts
 from multikeras.programs.locks import RUNS
 from multikeras.programs.lower import Source, Straight, calls_python, constant_array, interpret, straighten
 from multikeras.programs.memory import owners
+from multikeras.programs.places import name_the_place
 from multikeras.programs.specialise import Argument, Specialised
 
 #: Array constants above this many bytes are passed as arguments rather than compiled in.
@@ -117,15 +118,19 @@ class Program:
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Runs once on arrays of the backend, inside its scope; returns arrays of the backend."""
-        if not self._sources and not self.stored:
-            return self._outputs(self._call(*values))
-        # An interrupt while the lock is taken or given back would leave it taken.
-        with HeldInterrupts():
-            RUNS.acquire(self.exclusive)
-            try:
-                return self._run_with_state(values)
-            finally:
-                RUNS.release()
+        try:
+            if not self._sources and not self.stored:
+                return self._outputs(self._call(*values))
+            # An interrupt while the lock is taken or given back would leave it taken.
+            with HeldInterrupts():
+                RUNS.acquire(self.exclusive)
+                try:
+                    return self._run_with_state(values)
+                finally:
+                    RUNS.release()
+        except Exception as error:
+            name_the_place(error, self.straight, self.backend)
+            raise
 
     def _outputs(self, results: Sequence[Any]) -> list[Any]:
         made = list(results)

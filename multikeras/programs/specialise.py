@@ -239,6 +239,8 @@ class Specialiser:
             return self.emit(primitive, inputs, attributes)
         except ValueError as error:
             raise ValueError(f"{error} (made at {describe(tensor.origin)})") from None
+        except IndexError as error:
+            raise IndexError(f"{error} ({primitive.name} made at {describe(tensor.origin)})") from None
 
     def host_attribute(self, value: Any, tensor: Tensor) -> Any:
         if not isinstance(value, Constant):
