@@ -250,7 +250,10 @@ class Identity(Initializer):
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
         if len(shape) != 2:
             raise ValueError(f"Identity makes matrices, received shape {tuple(shape)}.")
-        return K.constant(self.gain * np.eye(shape[0], shape[1]), dtype=dtype)
+        # Operations, which take no memory before the matrix is needed.
+        rows, columns = K.arange(shape[0], dtype="int64"), K.arange(shape[1], dtype="int64")
+        diagonal = K.equal(K.expand_dims(rows, 1), K.expand_dims(columns, 0))
+        return K.cast(self.gain * K.cast(diagonal, "float64"), dtype or K.floatx())
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}

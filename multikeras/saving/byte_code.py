@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.saving.reader import CorruptFileError, UnsafeFileError
+from multikeras.saving import configurations
+from multikeras.saving.faults import CorruptFileError, UnsafeFileError, understanding
 
 #: What older Keras writes beside a function, by the argument whose function it describes.
 _BESIDE = ("type", "module")
@@ -32,11 +33,13 @@ def without_code(content: Any, safe_mode: bool, where: str) -> tuple[Any, dict[s
         The configuration, and functions made of byte code by the names that they have in it.
 
     Raises:
-        UnsafeFileError: If it holds byte code, and `safe_mode` is True.
+        UnsafeFileError: If it holds byte code, and `safe_mode` is True, or is too large.
         CorruptFileError: If the byte code cannot be read by this Python.
     """
+    configurations.check(content, where)
     functions: dict[str, Any] = {}
-    return _walk(content, safe_mode, where, functions), functions
+    with understanding(where):
+        return _walk(content, safe_mode, where, functions), functions
 
 
 def _walk(content: Any, safe_mode: bool, where: str, functions: dict[str, Any]) -> Any:

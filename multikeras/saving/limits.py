@@ -18,8 +18,11 @@ class Limits:
         expansion_floor: Up to this many bytes it may be, however few are stored.
         text_bytes: Largest text: a configuration, a list of names.
         names: Most members of a group, most names in a list.
-        depth: Deepest nesting of groups, and of a configuration.
-        layers: Most layers of a model, those of nested models counted.
+        depth: Deepest nesting of groups.
+        nesting: Deepest nesting of lists and dictionaries in a configuration.
+        layers: Most layers of a model, and other objects, of a configuration; those of nested models are counted.
+        axes: Most axes of an array or a shape, which is what NumPy has.
+        thresholds: Most thresholds of a metric.
         members: Most members of a zip archive.
     """
 
@@ -31,7 +34,10 @@ class Limits:
     text_bytes: int = 256 << 20
     names: int = 1_000_000
     depth: int = 100
+    nesting: int = 1000
     layers: int = 100_000
+    axes: int = 64
+    thresholds: int = 100_000
     members: int = 100_000
 
     def unpacked(self, stored: int) -> int:

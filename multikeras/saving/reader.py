@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from multikeras.saving import stored
+from multikeras.saving import configurations, stored
 from multikeras.saving.archives import is_zip, members
 from multikeras.saving.faults import CorruptFileError, UnsafeFileError, understanding
 from multikeras.saving.libraries import h5py as _h5py
@@ -352,7 +352,7 @@ def parsed(text: str, where: str, limits: Limits = LIMITS) -> Any:
 
     Raises:
         CorruptFileError: If it is no JSON.
-        UnsafeFileError: If it is nested too deep or too long.
+        UnsafeFileError: If it is nested too deep or too long, or asks for too much.
     """
     if len(text) > limits.text_bytes:
         raise UnsafeFileError(f"{where} is {len(text):,} characters long.")
@@ -362,17 +362,5 @@ def parsed(text: str, where: str, limits: Limits = LIMITS) -> Any:
         raise UnsafeFileError(f"{where} is nested too deep.") from error
     except ValueError as error:
         raise CorruptFileError(f"{where} is no JSON: {error}") from error
-    _check_depth(content, where, limits)
+    configurations.check(content, where, limits)
     return content
-
-
-def _check_depth(content: Any, where: str, limits: Limits) -> None:
-    stack = [(content, 0)]
-    while stack:
-        value, depth = stack.pop()
-        if depth > 10 * limits.depth:
-            raise UnsafeFileError(f"{where} is nested too deep.")
-        if isinstance(value, dict):
-            stack.extend((entry, depth + 1) for entry in value.values())
-        elif isinstance(value, list):
-            stack.extend((entry, depth + 1) for entry in value)

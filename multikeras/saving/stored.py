@@ -16,9 +16,6 @@ from multikeras.saving.libraries import h5py as _h5py
 if TYPE_CHECKING:
     from multikeras.saving.reader import Budget
 
-#: Most axes of an array, which is what NumPy allows.
-_AXES = 64
-
 
 def check(dataset: Any, budget: Budget, where: str, what: str) -> None:
     """Makes sure that an array is stored in its file, holds numbers, and is not larger than it may be.
@@ -42,7 +39,7 @@ def check(dataset: Any, budget: Budget, where: str, what: str) -> None:
     kind = dataset.dtype
     if dataset.shape is None or kind.hasobject or not (kind.kind in "biuf" or is_bfloat16(dataset)):
         raise UnsafeFileError(f"{where}: {what} has type {kind}; only numbers are read.")
-    if len(dataset.shape) > _AXES:
+    if len(dataset.shape) > budget.limits.axes:
         raise UnsafeFileError(f"{where}: {what} has {len(dataset.shape)} axes.")
     filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
     allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}

@@ -156,13 +156,14 @@ class Compiled:
         self.metric_results: list[Any] = []
         #: Tensors whose evaluation updates a metric that a layer called itself.
         self.metric_tensors: list[Any] = []
+        taken = dict.fromkeys(self.names, 0)
         for reported in metrics_of(self.outputs, self.model.metric_terms):
             self.metrics.append(reported.metric)
             self.metric_updates += reported.updates
             self.metric_results.append(reported.result)
             if reported.by_layer:
                 self.metric_tensors.append(reported.result)
-            self.names.append(_free_name(reported.name, self.names))
+            self.names.append(_free_name(reported.name, taken))
 
     # -- what is fed ----------------------------------------------------------------------------
 
@@ -342,12 +343,13 @@ def _number(value: Any) -> Any:
     return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
-def _free_name(name: str, taken: Sequence[str]) -> str:
-    """The name itself, or with a number behind it."""
-    number, free = 0, name
+def _free_name(name: str, taken: dict[str, int]) -> str:
+    """The name itself, or with a number behind it; it is then among those taken, with the last number given to each."""
+    free = name
     while free in taken:
-        number += 1
-        free = f"{name}_{number}"
+        taken[name] += 1
+        free = f"{name}_{taken[name]}"
+    taken[free] = 0
     return free
 
 
