@@ -17,7 +17,7 @@ from multikeras.graph.naming import named_errors
 from multikeras.graph.ops.elementwise import identity
 from multikeras.graph.origin import capture, describe
 from multikeras.graph.tensor import Placeholder, Tensor, Variable
-from multikeras.layers import arrays, calls, signatures, versions
+from multikeras.layers import arrays, calls, configs, signatures, versions
 from multikeras.layers.calls import CallRecord, Entries, LossTerm, LostMask
 from multikeras.layers.effects import Effects, Filed
 from multikeras.layers.input_spec import InputSpec, check_inputs
@@ -143,12 +143,14 @@ class Layer(Weighted, Effects, Nodes, Copied):
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
         if "batch_input_shape" in self.__dict__:
             config["batch_input_shape"] = list(self.batch_input_shape)
+        if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
+            configs.warn_of_losses(self, config)
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A layer with these arguments, without weights."""
-        return cls(**config)
+        return configs.layer_from(cls, config)
 
     # -- calling --------------------------------------------------------------------------------
 
@@ -237,6 +239,12 @@ class Layer(Weighted, Effects, Nodes, Copied):
                 "Make weights by self.add_weight in build(self, input_shape), and all else in __init__, after "
                 "super().__init__()."
             ) from error
+        except TypeError as error:
+            if signatures.takes_inputs(self.call):
+                raise
+            raise TypeError(
+                f"Layer {self.name!r} ({type(self).__name__}): call takes the inputs, call(self, inputs); {error}."
+            ) from error
 
     def _input_specs(self, count: int) -> Any:
         """The demands on this number of inputs."""
@@ -287,6 +295,11 @@ class Layer(Weighted, Effects, Nodes, Copied):
     def _as_values(self, result: Any) -> tuple[list[Tensor], bool]:
         single = not isinstance(result, (list, tuple))
         values = [result] if single else list(result)
+        if not values:
+            raise TypeError(
+                f"call of layer {self.name!r} ({type(self).__name__}) must return a tensor or a list of tensors, "
+                f"received {result!r}."
+            )
         for i, value in enumerate(values):
             if isinstance(value, (np.ndarray, np.generic, int, float)):
                 values[i] = operands.convert(value)
@@ -319,7 +332,14 @@ class Layer(Weighted, Effects, Nodes, Copied):
             return values
         shapes = record.input_shapes
         stated = self.compute_output_shape(shapes[0] if record.single_input else shapes)
-        listed = [stated] if single else list(stated)
+        listed = [stated] if single and not _is_list_of_one(stated) else stated
+        if not isinstance(listed, (list, tuple)) or len(listed) != len(values) or not all(map(_is_stated, listed)):
+            raise TypeError(
+                f"compute_output_shape of layer {self.name!r} ({type(self).__name__}) must return "
+                + ("the shape of the output" if single else f"a list of {len(values)} shapes")
+                + f", batch axis included, such as {values[0].shape if single else [v.shape for v in values]}; "
+                f"received {stated!r}."
+            )
         return [self._with_shape(v, s) for v, s in zip(values, listed, strict=True)]
 
     def _with_shape(self, value: Tensor, stated: Any) -> Tensor:
@@ -362,6 +382,14 @@ class Layer(Weighted, Effects, Nodes, Copied):
 
 def _is_shape(shape: Any) -> bool:
     return all(entry is None or isinstance(entry, (int, np.integer)) for entry in shape)
+
+
+def _is_stated(shape: Any) -> bool:
+    return isinstance(shape, (list, tuple)) and _is_shape(shape)
+
+
+def _is_list_of_one(shape: Any) -> bool:
+    return isinstance(shape, (list, tuple)) and len(shape) == 1 and _is_stated(shape[0])
 
 
 def _first_shape(kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:

@@ -34,13 +34,24 @@ _known: weakref.WeakKeyDictionary[Any, Signature] = weakref.WeakKeyDictionary()
 def of(layer: Layer) -> Signature:
     """The signature of a layer's `call`."""
     function = getattr(layer.call, "__func__", layer.call)
-    found = _known.get(function)
+    found = _known.get(function) if callable(function) else None
     if found is None:
+        if not callable(layer.call):
+            raise TypeError(
+                f"Layer {layer.name!r} ({type(layer).__name__}): call is a method, call(self, inputs); received "
+                f"{layer.call!r}."
+            )
         parameters = list(inspect.signature(layer.call).parameters.values())[1:]
         named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         found = Signature(tuple(named), any(p.kind is p.VAR_KEYWORD for p in parameters))
         _known[function] = found
     return found
+
+
+def takes_inputs(call: Any) -> bool:
+    """Whether a method takes an argument by position."""
+    parameters = inspect.signature(call).parameters.values()
+    return any(p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters)
 
 
 def bind(layer: Layer, positional: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:

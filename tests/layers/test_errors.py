@@ -37,6 +37,89 @@ class BadWeight(Layer):
         self.w = self.add_weight("w", (input_shape[-1], "units"))
 
 
+class CallWithoutInputs(Layer):
+    def call(self) -> Any:  # type: ignore[override]
+        return 3
+
+
+class CallIsNone(Layer):
+    call: Any = 3
+
+
+class Nothing(Layer):
+    def call(self, inputs: Any) -> Any:
+        return []
+
+
+class Table(Layer):
+    def call(self, inputs: Any) -> Any:
+        return {"a": inputs}
+
+
+class ShapeIsNumber(Layer):
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return 3
+
+
+class OneShapeForTwo(ShapeIsNumber):
+    def call(self, inputs: Any) -> Any:
+        return [inputs, inputs]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return [input_shape]
+
+
+class OneShapeInAList(ShapeIsNumber):
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return [input_shape]
+
+
+class Scale(Layer):
+    """Without a get_config."""
+
+    def __init__(self, factor: float, offset: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+        self.offset = offset
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.factor + self.offset
+
+
+class ScaleByTwo(Scale):
+    def __init__(self, offset: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(2.0, offset, **kwargs)
+
+
+class ScaleHalfWritten(Scale):
+    def get_config(self) -> Any:
+        return {**super().get_config(), "offset": self.offset}
+
+
+class ScaleUnwritten(Scale):
+    def get_config(self) -> Any:
+        pass
+
+
+class ScaleClosed(Layer):
+    """Takes nothing of what every layer takes."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def get_config(self) -> Any:
+        return {**super().get_config(), "factor": self.factor}
+
+
+def again(layer: Any) -> Any:
+    """A layer made from the configuration of another."""
+    return type(layer).from_config(layer.get_config())
+
+
 class OwnError(Layer):
     """Its own AttributeErrors stay what they are."""
 
@@ -207,6 +290,56 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         r"Weight 'w' of layer 'bad_weight_1' has a shape of whole numbers from 0 on, received \(3, 'units'\)",
     ),
+    "call without inputs": (
+        lambda: CallWithoutInputs()(Input((3,))),
+        TypeError,
+        r"Layer 'call_without_inputs_1' \(CallWithoutInputs\): call takes the inputs, call\(self, inputs\)",
+    ),
+    "call is no method": (
+        lambda: CallIsNone()(np.ones((1, 3))),
+        TypeError,
+        r"Layer 'call_is_none_1' \(CallIsNone\): call is a method, call\(self, inputs\); received 3",
+    ),
+    "nothing returned": (
+        lambda: Nothing()(Input((3,))),
+        TypeError,
+        r"call of layer 'nothing_1' \(Nothing\) must return a tensor or a list of tensors, received \[\]",
+    ),
+    "dictionary returned": (
+        lambda: Table()(Input((3,))),
+        TypeError,
+        r"call of layer 'table_1' \(Table\) must return a tensor or a list of tensors, received {'a': <tensor",
+    ),
+    "no shape of the output": (
+        lambda: ShapeIsNumber()(Input((3,))),
+        TypeError,
+        r"compute_output_shape of layer 'shape_is_number_1' \(ShapeIsNumber\) must return the shape of the output, "
+        r"batch axis included, such as \(None, 3\); received 3",
+    ),
+    "one shape for two outputs": (
+        lambda: OneShapeForTwo()(Input((3,))),
+        TypeError,
+        r"'one_shape_for_two_1' .* a list of 2 shapes, batch axis .* \[\(None, 3\), \(None, 3\)\]; received"
+        r" \[\(None, 3\)\]",
+    ),
+    "configuration half written": (
+        lambda: again(ScaleHalfWritten(2.0)),
+        TypeError,
+        r"ScaleHalfWritten cannot be made from its configuration, which lacks 'factor'. Define get_config on "
+        r"ScaleHalfWritten: return {\*\*super\(\).get_config\(\), 'factor': self.factor}, with all of",
+    ),
+    "configuration of None": (
+        lambda: again(ScaleUnwritten(2.0)),
+        TypeError,
+        r"configuration of a ScaleUnwritten is a dictionary of its constructor's arguments, received None. Its get_con",
+    ),
+    "closed constructor": (
+        lambda: again(ScaleClosed(2.0)),
+        TypeError,
+        r"ScaleClosed cannot be made .*: its constructor does not take 'name', 'trainable', 'dtype'. Let it take "
+        r"\*\*kwargs and pass them on by super\(\).__init__\(\*\*kwargs\)",
+    ),
+    "error in a constructor": (lambda: Scale.from_config({"factor": 1.0, "name": 3}), TypeError, r"^Scale: name is a"),
     "an error of its own": (lambda: OwnError()(Input((3,))), AttributeError, "^not this one$"),
     # Arguments.
     "kernel size": (
@@ -323,6 +456,16 @@ def test_an_argument_that_changes_nothing_is_warned_of() -> None:
         L.DepthwiseConv2D(3, kernel_initializer="zeros")
     with pytest.warns(UserWarning, match=r"SeparableConv1D .*Its arguments begin with depthwise_ or pointwise_"):
         L.SeparableConv1D(2, 3, kernel_regularizer="l2")
+
+
+def test_arguments_that_no_configuration_holds_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"of layer 'scale_1' lacks 'factor', and .* Define get_config on Scale: ret"):
+        Scale(2.0).get_config()
+    with pytest.warns(UserWarning, match=r"of layer 'scale_by_two_1' lacks 'offset', and a layer made from it will"):
+        ScaleByTwo(1.0).get_config()
+    # Nothing is lost.
+    assert again(ScaleByTwo()).offset == 0
+    assert OneShapeInAList()(Input((3,))).shape == (None, 3)
 
 
 def test_a_failed_call_leaves_a_layer_usable() -> None:
