@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+#: Most characters of a message, which may quote a whole configuration.
+_LONGEST = 4000
+
 _CODING = (UnicodeDecodeError, UnicodeEncodeError)
 
 
@@ -42,4 +45,5 @@ def understanding(where: str) -> Iterator[None]:
         if where in str(error) or type(error) not in (ValueError, NotImplementedError, *_CODING):
             raise
         kind = NotImplementedError if isinstance(error, NotImplementedError) else ValueError
-        raise kind(f"{where}: {error}") from error
+        words = str(error)
+        raise kind(f"{where}: {words if len(words) <= _LONGEST else words[:_LONGEST] + '…'}") from error

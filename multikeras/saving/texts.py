@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.saving import reader
+from multikeras.saving import reader, yaml_data
 from multikeras.saving.byte_code import without_code
 from multikeras.saving.libraries import yaml as _yaml
-from multikeras.saving.limits import LIMITS
 from multikeras.saving.snapshot import KERAS_VERSION, architecture_of
 
 
@@ -60,26 +59,7 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
         ImportError: If PyYAML is not installed.
         ValueError: If it is no architecture.
     """
-    yaml = _yaml()
-    if len(yaml_string) > LIMITS.text_bytes:
-        raise reader.UnsafeFileError(f"The YAML of a model is {len(yaml_string):,} characters long.")
-    if _aliases(yaml, yaml_string):
-        # A few lines of aliases of aliases stand for more than any memory holds.
-        raise reader.UnsafeFileError("The YAML of a model holds aliases, which are not followed.")
-    try:
-        content = yaml.safe_load(yaml_string)
-    except yaml.constructor.ConstructorError as error:
-        raise reader.UnsafeFileError(f"The YAML of a model asks for a Python object: {error.problem}.") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise reader.CorruptFileError(f"The YAML of a model cannot be read: {error}") from error
-    return _model(content, custom_objects)
-
-
-def _aliases(yaml: Any, text: str) -> bool:
-    try:
-        return any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
-    except yaml.YAMLError as error:
-        raise reader.CorruptFileError(f"The YAML of a model cannot be read: {error}") from error
+    return _model(yaml_data.parsed(yaml_string, "The YAML of a model"), custom_objects)
 
 
 def _model(content: Any, custom_objects: Mapping[str, Any] | None) -> Any:

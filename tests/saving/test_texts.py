@@ -19,6 +19,7 @@ from multikeras.models import (
     unserialize_model,
 )
 from multikeras.saving import CorruptFileError, UnsafeFileError
+from multikeras.saving.yaml_data import parsed
 
 X = np.random.RandomState(1).rand(6, 4)
 
@@ -52,8 +53,21 @@ def test_a_text_says_which_keras_it_is_for() -> None:
 REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "python object": ("!!python/object/apply:os.system ['true']", UnsafeFileError, "asks for a Python object"),
     "python name": ("class_name: !!python/name:os.system x", UnsafeFileError, "asks for a Python object"),
-    "aliases": ("a: &a [x, x]\nb: [*a, *a]", UnsafeFileError, "aliases"),
-    "no yaml": ("a: [", CorruptFileError, "cannot be read"),
+    "references": (
+        "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)),
+        UnsafeFileError,
+        "stands for more than 1,000,000 entries",
+    ),
+    "reference to itself": ("&a [*a]", UnsafeFileError, "refers to itself"),
+    "brackets": ("[" * 60_000, UnsafeFileError, "nested too deep"),
+    "lists": ("- " * 20_000, UnsafeFileError, "nested too deep"),
+    "bytes": ("a: !!binary eA==", UnsafeFileError, "asks for a Python object, 'binary'"),
+    "set": ("!!set {a, b}", UnsafeFileError, "asks for a Python object, 'set'"),
+    "key": ("{[1]: 2}", CorruptFileError, "a key is a sequence"),
+    "other kind": ("!!int [1]", CorruptFileError, "a sequence is marked as 'int'"),
+    "digits": ("a: " + "9" * 5000, CorruptFileError, "is no number"),
+    "several": ("--- a\n--- b\n", CorruptFileError, "is no YAML"),
+    "no yaml": ("a: [", CorruptFileError, "is no YAML"),
 }
 
 
@@ -63,6 +77,36 @@ def test_yaml_never_makes_python_objects(name: str) -> None:
     text, kind, words = REFUSED[name]
     with pytest.raises(kind, match=words):
         model_from_yaml(text)
+
+
+def test_yaml_of_keras_2_with_its_tuples_and_references() -> None:
+    pytest.importorskip("yaml")
+    model = model_from_yaml(
+        """
+backend: tensorflow
+class_name: Sequential
+config:
+  layers:
+  - class_name: Conv2D
+    config: {batch_input_shape: !!python/tuple [null, 6, 6, 1], filters: 2, kernel_size: &id001 !!python/tuple [3, 3],
+      name: one, kernel_initializer: {class_name: VarianceScaling, config: {scale: 1.0, mode: fan_avg,
+      distribution: uniform, seed: null}}, kernel_regularizer: {class_name: L1L2, config: {l1: 0.0, l2: 1.0e-07}}}
+  - class_name: Conv2D
+    config: {filters: 3, kernel_size: *id001, name: !!python/unicode 'two', use_bias: false, activation: relu}
+  name: m
+keras_version: 2.1.2
+"""
+    )
+    assert model.output_shape == (None, 2, 2, 3)
+    assert [layer.name for layer in model.layers] == ["one", "two"]
+    assert model.layers[1].kernel_size == (3, 3) and model.layers[1].use_bias is False
+
+
+def test_numbers_of_yaml_are_read_as_they_are_written() -> None:
+    yaml = pytest.importorskip("yaml")
+    values: list[Any] = [0, -7, 12.5, 1e-07, 1e300, float("inf"), True, False, None]
+    values += ["", "1:30", "2020-01-01", "yes", "0x1f", "1e5", ".", "~", "é", "a: b", "7"]
+    assert parsed(yaml.safe_dump(values), "the text") == values
 
 
 def test_json_that_is_none_or_too_deep() -> None:
