@@ -86,6 +86,11 @@ class NumpyBackend(Backend):
     def own(self, value: Any, dtype: str) -> Array:
         return np.array(value, _DTYPES.get(dtype) or numpy_bfloat16.bfloat16(), order="C")
 
+    def adopt(self, value: np.ndarray, dtype: str) -> Array:
+        if not value.flags.writeable:
+            return self.own(value, dtype)
+        return np.asarray(value, _DTYPES.get(dtype) or numpy_bfloat16.bfloat16(), order="C")
+
     def kernel(self, name: str, types: frozenset[str]) -> Kernel | None:
         return numpy_bfloat16.bfloat16_kernel(name, self.kernels) if "bfloat16" in types else self.kernels.get(name)
 

@@ -68,6 +68,10 @@ class TorchBackend(Backend):
     def own(self, value: Any, dtype: str) -> Array:
         return to_array(value, dtype, self._device, copy=True)
 
+    def adopt(self, value: np.ndarray, dtype: str) -> Array:
+        flags = value.flags
+        return to_array(value, dtype, self._device, copy=not (flags.writeable and flags.c_contiguous))
+
     def copy(self, array: Array) -> Array:
         return array.clone(memory_format=torch.contiguous_format)
 

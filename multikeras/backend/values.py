@@ -63,7 +63,11 @@ def batch_get_value(ops: Iterable[Any]) -> list[np.ndarray]:
     """
     if isinstance(ops, Tensor) or not isinstance(ops, Iterable):
         raise TypeError(f"K.batch_get_value takes a list of variables, received {type(ops).__name__}: {ops!r}.")
-    return [get_value(x) for x in ops]
+    tensors = list(ops)
+    if not all(isinstance(x, Variable) for x in tensors):
+        return [get_value(x) for x in tensors]
+    with naming.named_errors():
+        return [finished(x, value) for x, value in zip(tensors, storage.read_all(tensors), strict=True)]
 
 
 def set_value(x: Any, value: Any) -> None:
@@ -76,26 +80,35 @@ def set_value(x: Any, value: Any) -> None:
     Raises:
         ValueError: If the shape differs; the message names both.
     """
-    if not isinstance(x, Variable):
-        raise TypeError(f"{naming.calling()}expected a variable, received {type(x).__name__}: {x!r}.")
     with naming.named_errors():
-        if isinstance(value, Tensor):
-            value = evaluate.value(value)
-        elif value is None or isinstance(value, (str, bytes, list, tuple, dict)):
-            value = operands.numbers(value)
-        storage.write(x, value)
+        storage.write_all([_checked_pair(x, value)])
 
 
 def batch_set_value(tuples: Iterable[tuple[Any, Any]]) -> None:
-    """Gives several variables new values.
+    """Gives several variables new values: all of them, or none where one does not fit.
 
     Args:
         tuples: Pairs (variable, array); may be empty.
+
+    Raises:
+        ValueError: If a shape differs; the message names both.
     """
-    for pair in list(tuples):
+    pairs = list(tuples)
+    for pair in pairs:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"K.batch_set_value takes pairs (variable, array), received {pair!r} among them.")
-        set_value(*pair)
+    with naming.named_errors():
+        storage.write_all([_checked_pair(*pair) for pair in pairs])
+
+
+def _checked_pair(x: Any, value: Any) -> tuple[Variable, Any]:
+    if not isinstance(x, Variable):
+        raise TypeError(f"{naming.calling()}expected a variable, received {type(x).__name__}: {x!r}.")
+    if isinstance(value, Tensor):
+        return x, evaluate.value(value)
+    if value is None or isinstance(value, (str, bytes, list, tuple, dict)):
+        return x, operands.numbers(value)
+    return x, value
 
 
 def print_tensor(x: Any, message: str = "") -> Tensor:

@@ -89,6 +89,10 @@ class Backend:
         """An array that shares memory with nothing, from a NumPy array or an array of this backend."""
         raise NotImplementedError(f"{type(self).__name__}.own is not defined.")
 
+    def adopt(self, value: np.ndarray, dtype: str) -> Array:
+        """As `own`, of a NumPy array that nobody else holds: its memory may become that of the result."""
+        return self.own(value, dtype)
+
     def constant(self, value: np.ndarray, dtype: str) -> Any:
         """A fixed operand of programs, such as the 0.5 of a formula; kernels take it as an array."""
         return self.own(value, dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,7 +121,8 @@ class Weighted:
 
     def _sublayers(self) -> list[Layer]:
         """Layers kept as attributes, also in lists and dictionaries."""
-        return unique([layer for value in list(self.__dict__.values()) for layer in _layers_in(value)])
+        kept = [value for value in list(self.__dict__.values()) if _holds_layers(value.__class__)]
+        return unique([layer for value in kept for layer in _layers_in(value)])
 
     @property
     def weights(self) -> list[Variable]:
@@ -189,12 +191,16 @@ class Weighted:
         return sum(K.count_params(w) for w in self.weights)
 
 
+@lru_cache(maxsize=512)
+def _holds_layers(kind: type) -> bool:
+    """Whether values of a type are layers or may hold some."""
+    return issubclass(kind, (Weighted, list, tuple, Mapping))
+
+
 def _layers_in(value: Any) -> Iterator[Layer]:
     if isinstance(value, Weighted):
         yield value  # type: ignore[misc]
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from _layers_in(entry)
-    elif isinstance(value, Mapping):
-        for entry in value.values():
+        return
+    for entry in value.values() if isinstance(value, Mapping) else value:
+        if _holds_layers(entry.__class__):
             yield from _layers_in(entry)

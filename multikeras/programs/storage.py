@@ -5,7 +5,8 @@ Every variable owns its array alone: what enters is copied, and what leaves is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,35 @@ def _host_value(variable: Variable, backend: Backend) -> np.ndarray:
 
 def read(variable: Variable) -> np.ndarray:
     """The value as a NumPy array of the caller's own."""
-    # A run that stores may give the old array's memory away.
+    return read_all([variable])[0]
+
+
+def read_all(variables: Sequence[Variable]) -> list[np.ndarray]:
+    """The values of several variables at one moment, as NumPy arrays of the caller's own."""
+    with held():
+        return [np.array(seen(variable)) for variable in variables]
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """A block in which no run, of whichever thread, stores into variables."""
     with HeldInterrupts():
         RUNS.acquire(exclusive=False)
         try:
-            if variable.home is None:
-                array_of(variable, registry.current())
-            assert variable.home is not None
-            return np.array(registry.load(variable.home).to_numpy(variable.array))
+            yield
         finally:
             RUNS.release()
+
+
+def seen(variable: Variable) -> np.ndarray:
+    """The value, perhaps in the variable's own memory: to be read inside `held`, and not written to.
+
+    A run that stores may give that memory away.
+    """
+    if variable.home is None:
+        array_of(variable, registry.current())
+    assert variable.home is not None
+    return registry.load(variable.home).to_numpy(variable.array)
 
 
 def write(variable: Variable, value: Any) -> None:
@@ -81,24 +101,46 @@ def write(variable: Variable, value: Any) -> None:
     Raises:
         ValueError: If it has another shape; the variable keeps its value.
     """
-    array = np.asarray(value)
-    if array.shape != variable.shape:
-        raise ValueError(
-            f"Variable {variable.name!r} has shape {variable.shape}; a value of shape {array.shape} cannot be stored "
-            "in it."
-        )
-    backend = registry.current() if variable.home is None else registry.load(variable.home)
-    if variable.dtype not in backend.dtypes:
-        raise TypeError(f"{backend.lacks(variable.dtype)} It is the type of the variable {variable.name!r}.")
+    write_all([(variable, value)])
+
+
+def write_all(pairs: Sequence[tuple[Variable, Any]], given: bool = False) -> None:
+    """Stores values in several variables: all of them, or none.
+
+    Args:
+        pairs: Variables and their values, which are cast.
+        given: The values are arrays that nobody else holds, whose memory the variables may keep.
+
+    Raises:
+        ValueError: If one has another shape; all variables keep their values.
+    """
+    checked = [(variable, np.asarray(value), _home_of(variable)) for variable, value in pairs]
+    for variable, array, backend in checked:
+        if array.shape != variable.shape:
+            raise ValueError(
+                f"Variable {variable.name!r} has shape {variable.shape}; a value of shape {array.shape} cannot be "
+                "stored in it."
+            )
+        if variable.dtype not in backend.dtypes:
+            raise TypeError(f"{backend.lacks(variable.dtype)} It is the type of the variable {variable.name!r}.")
     with HeldInterrupts():
-        with backend.scope():
-            owned = backend.own(array, variable.dtype)
+        owned = []
+        for variable, array, backend in checked:
+            with backend.scope():
+                own = backend.adopt if given else backend.own
+                owned.append((variable, own(array, variable.dtype), backend.name))
         # A run in another thread would otherwise store over what is set meanwhile.
         RUNS.acquire(exclusive=True)
         try:
-            variable.array, variable.home, variable.initial = owned, backend.name, None
+            for variable, kept, home in owned:
+                variable.array, variable.home, variable.initial = kept, home, None
         finally:
             RUNS.release()
+
+
+def _home_of(variable: Variable) -> Backend:
+    """The backend that a value stored now goes to."""
+    return registry.current() if variable.home is None else registry.load(variable.home)
 
 
 def exchange(variables: Sequence[Variable], values: Sequence[Any] | None) -> list[Any]:

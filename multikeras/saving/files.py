@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
         _write(filepath, overwrite, lambda group: keras3_weights.write(group, model))
         return
     taken = Snapshot(None, snapshot.weights_of(model))
-    _write(filepath, overwrite, lambda group: hdf5_layout.write_weights(group, taken))
+    _write(filepath, overwrite, lambda group: hdf5_layout.write(group, taken))
 
 
 def load_model(
@@ -153,7 +153,7 @@ def _compile(model: Any, found: Snapshot, where: str, custom_objects: Mapping[st
     set_streams(model, found.streams)
 
 
-def _write(target: Any, overwrite: bool, write: Any) -> None:
+def _write(target: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
     h5py = _h5py()
     if isinstance(target, (H5Dict, dict)):
         target = H5Dict(target)

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from multikeras.programs import storage
 from multikeras.saving import keras3_config
+from multikeras.saving.hdf5_objects import write_array, write_text, write_texts
 from multikeras.saving.older import present_configuration
 from multikeras.saving.reader import CorruptFileError, Group, understanding
 from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
@@ -22,48 +24,47 @@ _HEADER = 64_512
 
 
 def write(group: Any, snapshot: Snapshot) -> None:
-    """Writes a model into an open group of h5py.
+    """Writes a model, or the weights alone where a snapshot holds no more, into an open group of h5py.
 
     Args:
         group: The group; it should be empty.
-        snapshot: The model.
+        snapshot: What `snapshot.take` gave.
     """
-    if snapshot.architecture is None:
-        write_weights(group, snapshot)
-        return
+    with storage.held():
+        if snapshot.architecture is None:
+            _write_weights(group, snapshot)
+        else:
+            _write_model(group, snapshot)
+
+
+def _write_model(group: Any, snapshot: Snapshot) -> None:
     _stamp(group, snapshot)
-    group.attrs["model_config"] = to_json(keras3_config.readable_by_all(snapshot.architecture)).encode("utf-8")
-    write_weights(group.create_group("model_weights"), snapshot)
+    write_text(group, "model_config", to_json(keras3_config.readable_by_all(snapshot.architecture)))
+    _write_weights(group.create_group("model_weights"), snapshot)
     if snapshot.training is not None:
-        group.attrs["training_config"] = to_json(snapshot.training).encode("utf-8")
+        write_text(group, "training_config", to_json(snapshot.training))
         if snapshot.streams:
-            group.attrs["multikeras_random_streams"] = to_json(snapshot.streams).encode("utf-8")
+            write_text(group, "multikeras_random_streams", to_json(snapshot.streams))
         if snapshot.optimizer:
             made = group.create_group("optimizer_weights")
             _write_names(made, "weight_names", [name for name, _ in snapshot.optimizer])
-            for name, value in snapshot.optimizer:
-                _write_array(made, name, value)
+            for name, variable in snapshot.optimizer:
+                write_array(made, name, storage.seen(variable))
 
 
-def write_weights(group: Any, snapshot: Snapshot) -> None:
-    """Writes the weights alone."""
+def _write_weights(group: Any, snapshot: Snapshot) -> None:
     _stamp(group, snapshot)
     _write_names(group, "layer_names", [layer.name for layer in snapshot.layers])
     for layer in snapshot.layers:
         made = group.create_group(layer.name)
         _write_names(made, "weight_names", [name for name, _ in layer.weights])
-        for name, value in layer.weights:
-            _write_array(made, name, value)
+        for name, variable in layer.weights:
+            write_array(made, name, storage.seen(variable))
 
 
 def _stamp(group: Any, snapshot: Snapshot) -> None:
-    group.attrs["keras_version"] = snapshot.keras_version.encode("utf-8")
-    group.attrs["backend"] = snapshot.backend.encode("utf-8")
-
-
-def _write_array(group: Any, name: str, value: np.ndarray) -> None:
-    # An axis of length 0 cannot be stored contiguously; h5py does the right thing for both.
-    group.create_dataset(name, data=value)
+    write_text(group, "keras_version", snapshot.keras_version)
+    write_text(group, "backend", snapshot.backend)
 
 
 def _write_names(group: Any, name: str, texts: Sequence[str]) -> None:
@@ -74,10 +75,11 @@ def _write_names(group: Any, name: str, texts: Sequence[str]) -> None:
         raise ValueError(f"The name {texts[0][:40]!r}… is {longest} bytes long; a file holds names up to {_HEADER}.")
     per_piece = max(1, _HEADER // max(1, longest))
     if len(encoded) <= per_piece:
-        group.attrs[name] = np.array(encoded, dtype=f"S{max(1, longest)}")
+        write_texts(group, name, np.array(encoded, dtype=f"S{max(1, longest)}"))
         return
     for number, start in enumerate(range(0, len(encoded), per_piece)):
-        group.attrs[f"{name}{number}"] = np.array(encoded[start : start + per_piece], dtype=f"S{longest}")
+        piece = np.array(encoded[start : start + per_piece], dtype=f"S{longest}")
+        write_texts(group, f"{name}{number}", piece)
 
 
 # -- reading ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What a model file holds, apart from any format: configuration, weights, training, optimizer.
 
-Formats turn a `Snapshot` into a file and back; only this module and `weights` touch models.
+Formats turn a `Snapshot` into a file and back; only this module and `weights` touch models. The values of
+a model are not copied for that: they are read one by one, while they are written.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from multikeras import backend as K
 from multikeras.saving.plain import plain
@@ -36,11 +35,11 @@ class LayerWeights:
 
     Attributes:
         name: Name of the layer.
-        weights: Names and values, in the layer's order.
+        weights: Names and values, in the layer's order; of a model, the variables that have the values.
     """
 
     name: str
-    weights: list[tuple[str, np.ndarray]]
+    weights: list[tuple[str, Any]]
 
 
 @dataclass
@@ -51,7 +50,7 @@ class Snapshot:
         architecture: `{'class_name': …, 'config': …}`; None in a file of weights alone.
         layers: Weights by layer, in the model's order.
         training: What compile was told, as plain data; None if the model was not compiled.
-        optimizer: Names and values of the optimizer's state; None if it was left out.
+        optimizer: Names and values of the optimizer's state, as of `LayerWeights`; None if it was left out.
         streams: Where the random nodes of the model stand; None if it was left out.
         keras_version: Version of the Keras that wrote it.
         backend: Backend that it was written under.
@@ -60,7 +59,7 @@ class Snapshot:
     architecture: dict[str, Any] | None
     layers: list[LayerWeights]
     training: dict[str, Any] | None = None
-    optimizer: list[tuple[str, np.ndarray]] | None = None
+    optimizer: list[tuple[str, Any]] | None = None
     streams: Streams | None = None
     keras_version: str = KERAS_VERSION
     backend: str = field(default_factory=K.backend)
@@ -89,12 +88,10 @@ def take(model: Any, include_optimizer: bool = True) -> Snapshot:
 
 
 def weights_of(model: Any) -> list[LayerWeights]:
-    """The weights of every layer of a model, read in one go."""
-    variables = [layer.weights for layer in model.layers]
-    values = iter(K.batch_get_value([v for group in variables for v in group]))
+    """The weights of every layer of a model."""
     return [
-        LayerWeights(layer.name, list(zip(names_in(layer.name, group), values, strict=False)))
-        for layer, group in zip(model.layers, variables, strict=True)
+        LayerWeights(layer.name, list(zip(names_in(layer.name, variables), variables, strict=True)))
+        for layer, variables in ((layer, layer.weights) for layer in model.layers)
     ]
 
 
@@ -148,11 +145,10 @@ def _each(value: Any, serialize: Any) -> Any:
     return serialize(value)
 
 
-def optimizer_of(model: Any) -> list[tuple[str, np.ndarray]]:
-    """Names and values of the state of a model's optimizer; empty before its first step."""
+def optimizer_of(model: Any) -> list[tuple[str, Any]]:
+    """Names and variables of the state of a model's optimizer; empty before its first step."""
     weights = list(getattr(model.optimizer, "weights", []))
-    names = names_in("optimizer", weights)
-    return list(zip(names, K.batch_get_value(weights), strict=True))
+    return list(zip(names_in("optimizer", weights), weights, strict=True))
 
 
 def to_json(content: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from multikeras import backend as K
+from multikeras.programs import storage
 from multikeras.saving.older import present_order
 from multikeras.saving.snapshot import LayerWeights, Snapshot
 
@@ -33,7 +33,7 @@ def set_by_position(model: Any, snapshot: Snapshot, where: str) -> None:
     for layer, source in zip(targets, sources, strict=True):
         arrays = present_order(layer, source, snapshot)
         pairs += _matched(layer, source, arrays, where)
-    K.batch_set_value(pairs)
+    storage.write_all(pairs, given=True)
 
 
 def set_by_name(model: Any, snapshot: Snapshot, where: str, skip_mismatch: bool = False, reshape: bool = False) -> None:
@@ -62,7 +62,8 @@ def set_by_name(model: Any, snapshot: Snapshot, where: str, skip_mismatch: bool 
                 if not skip_mismatch:
                     raise
                 warnings.warn(f"Layer {layer.name!r} keeps its weights: {error}", stacklevel=4)
-    K.batch_set_value(pairs)
+    # Layers of one name share what the file holds for it.
+    storage.write_all(pairs)
 
 
 def _matched(

@@ -79,6 +79,19 @@ def test_variables(each_backend):
     assert K.dtype(K.zeros((2,), dtype="int32")) == "int32" and K.get_value(K.ones(3)).sum() == 3
 
 
+def test_setting_several_sets_all_or_none(each_backend):
+    first, second = K.variable([1.0, 2.0]), K.variable([3.0])
+    with pytest.raises(ValueError, match=r"\(1,\).*\(2,\)"):
+        K.batch_set_value([(first, [7, 8]), (second, [9, 9])])
+    np.testing.assert_array_equal(K.get_value(first), [1, 2])
+    given = np.array([7.0, 8.0], "float32")
+    K.batch_set_value([(first, given), (second, given[:1])])
+    given[:] = 0
+    K.batch_set_value([(second, K.get_value(second) + 1)])
+    np.testing.assert_array_equal(K.get_value(first), [7, 8])
+    np.testing.assert_array_equal(K.get_value(second), [8])
+
+
 def test_variable_from_tensors(each_backend):
     x = K.variable([1.0, 2.0])
     copied = K.variable(x * 2)
