@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import lookup
-from multikeras.layers import keras1
+from multikeras.layers import keras1, sharing
 from multikeras.layers.activation import Activation, ActivityRegularization
 from multikeras.layers.advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
 from multikeras.layers.attention import MultiHeadAttention
@@ -173,12 +173,14 @@ def __getattr__(name: str) -> Any:
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
-    """The configuration of a layer, with the name of its class."""
-    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+    """The configuration of a layer, with the name of its class; of a layer met before, with a number too."""
+    return sharing.described(layer)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The layer or model of a configuration, with new weights.
+
+    Inside one configuration, what stands there several times under one `shared_object_id` is one layer.
 
     Args:
         config: What `serialize` gives.
@@ -187,7 +189,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     from multikeras import models
 
     known = {**_KNOWN, "Operations": Operations, "Model": models.Model, "Sequential": models.Sequential}
-    return lookup.deserialize(config, known, "layer", custom_objects)
+    return sharing.made(config, lambda: lookup.deserialize(config, known, "layer", custom_objects))
 
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 from multikeras import backend as K
 from multikeras.graph.rebuilding import rebuild
 from multikeras.graph.tensor import Tensor, Variable
-from multikeras.layers import calls, copying
+from multikeras.layers import calls, copying, sharing
 from multikeras.layers.base import Layer
 from multikeras.layers.input_layer import Input, InputLayer
 from multikeras.layers.operations import Operations
@@ -30,10 +30,30 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
         ValueError: If the model has a `call` of its own, which cannot be taken apart.
         TypeError: If `clone_function` gives no layer.
     """
-    copied = _copied if clone_function is None else _checked(clone_function)
     given = None if input_tensors is None else _listed(input_tensors)
+    if clone_function is not None:
+        return _cloned(model, given, _checked(clone_function))
+    with sharing.cloning(copying.own_classes(model)) as copied:
+
+        def copy(layer: Layer) -> Layer:
+            inside = isinstance(layer, Model) and layer._is_graph
+            made: Layer = copied(layer, (lambda: _cloned(layer, None, copy, declares=True)) if inside else None)
+            return made
+
+        return _cloned(model, given, copy, declares=True)
+
+
+def _cloned(model: Any, given: list[Tensor] | None, copied: Callable[[Layer], Layer], declares: bool = False) -> Any:
+    """The model with other layers.
+
+    Args:
+        model: The model.
+        given: Tensors to begin with; new inputs if None.
+        copied: Gives the layer in the place of another.
+        declares: Whether the first layer of a `Sequential` declares the same input as the one that it stands for.
+    """
     if isinstance(model, Sequential):
-        return _cloned_sequential(model, given, copied)
+        return _cloned_sequential(model, given, copied, declares)
     if not isinstance(model, Model) or not model._is_graph:
         raise ValueError(
             f"clone_model takes a Sequential or a model of inputs and outputs, received {model!r}: the call of a "
@@ -59,7 +79,14 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
         made.update(zip(step.outputs, results, strict=True))
     inputs = given[0] if model._single_input else given
     outputs = [made.get(t, t) for t in model.outputs]
-    return Model(inputs=inputs, outputs=outputs[0] if model._single_output else outputs, name=model.name)
+    copy = Model(inputs=inputs, outputs=outputs[0] if model._single_output else outputs, name=model.name)
+    return _as_trainable(copy, model)
+
+
+def _as_trainable(copy: Any, model: Any) -> Any:
+    if not model.trainable:
+        copy.trainable = False
+    return copy
 
 
 def _listed(tensors: Any) -> list[Tensor]:
@@ -81,14 +108,6 @@ def _checked(function: Callable[[Layer], Any]) -> Callable[[Layer], Layer]:
     return copied
 
 
-def _copied(layer: Layer) -> Layer:
-    if isinstance(layer, Model) and layer._is_graph:
-        copy: Layer = clone_model(layer)
-        return copy
-    made: Layer = copying.like(layer)
-    return made
-
-
 def _new_variables(layer: Operations, made: dict[Tensor, Tensor]) -> dict[Tensor, Tensor]:
     """New variables in place of those that operations between layers read."""
     found: dict[Tensor, Tensor] = {}
@@ -102,10 +121,12 @@ def _new_variables(layer: Operations, made: dict[Tensor, Tensor]) -> dict[Tensor
     return found
 
 
-def _cloned_sequential(model: Sequential, given: list[Tensor] | None, copied: Callable[[Layer], Layer]) -> Sequential:
+def _cloned_sequential(
+    model: Sequential, given: list[Tensor] | None, copied: Callable[[Layer], Layer], declares: bool
+) -> Any:
     copy = Sequential(name=model.name)
     # Other layers than those of the model may not say what the first input is.
-    if given is None and (starts_with_input(model) or (model.inputs and copied is not _copied)):
+    if given is None and (starts_with_input(model) or (model.inputs and not declares)):
         begin = model._input_layers[0]
         given = [Input(batch_shape=begin.batch_input_shape, dtype=begin.dtype, name=begin.name)]
     if given is not None:
@@ -114,4 +135,4 @@ def _cloned_sequential(model: Sequential, given: list[Tensor] | None, copied: Ca
         copy._begin(first if known is not None and isinstance(known[0], InputLayer) else Input(tensor=first))
     for layer in model.layers:
         copy.add(copied(layer))
-    return copy
+    return _as_trainable(copy, model)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from multikeras.graph.tensor import Tensor
+from multikeras.layers import sharing
 from multikeras.layers.base import Layer
 from multikeras.layers.calls import CallRecord, tensors_in
 from multikeras.layers.operations import Operations
@@ -19,6 +20,11 @@ _TENSOR = "multikeras_tensor"
 
 def of_graph(model: Network) -> dict[str, Any]:
     """Layers with their configurations and calls, in the format of Keras 2."""
+    with sharing.writing():
+        return _of_graph(model)
+
+
+def _of_graph(model: Network) -> dict[str, Any]:
     places: dict[Tensor, list[Any]] = {}
     for begin, tensor in zip(model._input_layers, model.inputs, strict=True):
         places[tensor] = [begin.name, 0, 0]
@@ -40,20 +46,21 @@ def of_graph(model: Network) -> dict[str, Any]:
             nodes = [[[*places[t], {}] for t in layer.boundary]]
         else:
             nodes = [_node(model, layer, record, places) for record in records.get(id(layer), [])]
-        layers.append(
-            {
-                "name": layer.name,
-                "class_name": type(layer).__name__,
-                "config": layer.get_config(),
-                "inbound_nodes": nodes,
-            }
-        )
+        entry = sharing.described(layer, name=layer.name)
+        entry["inbound_nodes"] = nodes
+        layers.append(entry)
     return {
-        "name": model.name,
+        **heading(model),
         "layers": layers,
         "input_layers": [list(places[t]) for t in model.inputs],
         "output_layers": [list(places[t]) for t in model.outputs],
     }
+
+
+def heading(model: Network) -> dict[str, Any]:
+    """What a configuration of a model begins with: its name, and that it is frozen as a whole."""
+    # Every other model is trainable, and Keras 2 knows no such entry.
+    return {"name": model.name} if model.trainable else {"name": model.name, "trainable": False}
 
 
 def _node(model: Network, layer: Layer, record: CallRecord, places: Mapping[Tensor, list[Any]]) -> list[Any]:
@@ -108,6 +115,11 @@ def to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str, 
     Raises:
         ValueError: If a call needs what no layer of the configuration makes.
     """
+    with sharing.reading():
+        return _to_graph(cls, config, custom_objects)
+
+
+def _to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Any:
     from multikeras.layers import deserialize
 
     layers: dict[str, Layer] = {}
@@ -135,8 +147,18 @@ def to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str, 
                 f"The configuration of model {config.get('name')!r} cannot be connected: {', '.join(waiting)} wait for "
                 "outputs that no layer makes."
             )
-    ends = [[outputs[name, node][i] for name, node, i in config[key]] for key in ("input_layers", "output_layers")]
-    return cls(inputs=_one(ends[0]), outputs=_one(ends[1]), name=config.get("name"))
+    ends = [
+        [outputs[name, node][i] for name, node, i in _listed(config[key])] for key in ("input_layers", "output_layers")
+    ]
+    made = cls(inputs=_one(ends[0]), outputs=_one(ends[1]), name=config.get("name"))
+    if config.get("trainable") is False:
+        made.trainable = False
+    return made
+
+
+def _listed(ends: Any) -> list[Any]:
+    """The ends of a model; Keras 3 writes a single one without a list around it."""
+    return [ends] if ends and isinstance(ends[0], str) else list(ends)
 
 
 def _sources(node: list[Any]) -> list[list[Any]]:

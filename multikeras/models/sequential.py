@@ -10,9 +10,10 @@ import numpy as np
 from multikeras import backend as K
 from multikeras.graph.context import outside_bodies
 from multikeras.graph.tensor import Tensor
-from multikeras.layers import calls
+from multikeras.layers import calls, sharing
 from multikeras.layers.base import Layer, _is_shape
 from multikeras.layers.input_layer import Input, InputLayer
+from multikeras.models.configuration import heading
 from multikeras.models.model import Model, _input_like, with_value
 from multikeras.models.network import Network
 from multikeras.models.paths import Step
@@ -173,10 +174,8 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         """The layers with their configurations."""
         layers: list[Layer] = [*self._input_layers, *self._added] if starts_with_input(self) else self._added
-        return {
-            "name": self.name,
-            "layers": [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in layers],
-        }
+        with sharing.writing():
+            return {**heading(self), "layers": [sharing.described(layer) for layer in layers]}
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -186,8 +185,11 @@ class Sequential(Model):
         # Older versions of Keras wrote the list of layers alone.
         name, layers = (config.get("name"), config["layers"]) if isinstance(config, Mapping) else (None, config)
         model = cls(name=name)
-        for layer in layers:
-            model.add(deserialize(layer, custom_objects))
+        with sharing.reading():
+            for layer in layers:
+                model.add(deserialize(layer, custom_objects))
+        if isinstance(config, Mapping) and config.get("trainable") is False:
+            model.trainable = False
         return model
 
 

@@ -51,9 +51,12 @@ def _state(layer: Any, for_pickle: bool) -> dict[str, Any]:
     Raises:
         TypeError: If it has no configuration.
     """
+    from multikeras.layers import sharing
+
     is_model = hasattr(layer, "_set_graph")
     try:
-        config = layer.get_config()
+        with sharing.apart(), sharing.writing():
+            config = layer.get_config()
     except NotImplementedError as error:
         raise TypeError(f"{type(layer).__name__} {layer.name!r} cannot be copied: {error}") from error
     return {
@@ -82,7 +85,7 @@ def _known(layer: Any, for_pickle: bool) -> dict[str, Any]:
     for inner in _inside(layer):
         kind = type(inner)
         if not kind.__module__.startswith("multikeras."):
-            found[kind.__name__] = kind
+            found[lookup.get_registered_name(kind)] = kind
         # In this process the code itself tells which function is meant.
         if for_pickle and isinstance(inner, Lambda):
             name = getattr(inner.function, "__name__", type(inner.function).__name__)
@@ -138,7 +141,9 @@ def _object(value: Any) -> Any:
 
 def _made_again(state: dict[str, Any]) -> Any:
     cls: Callable[..., Any] = state["class"]
-    with lookup.custom_object_scope(state["known"]):
+    from multikeras.layers import sharing
+
+    with sharing.apart(), lookup.custom_object_scope(state["known"]):
         made = cls.from_config(state["config"])  # type: ignore[attr-defined]
     if state["shapes"] is not None and not made.built:
         shapes, single = state["shapes"]

@@ -62,6 +62,10 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "use_cudnn": ("auto",),
 }
 
+#: Key of the number of a layer that stands in several places. Keras 3 has "shared_object_id" for it, and fails where it
+#: reads that of a layer which is called in two models; without it, each place gets a copy with the same weights.
+_SHARED = "multikeras_shared_object_id"
+
 #: What stands around the configuration of an object.
 _AROUND = frozenset({"module", "class_name", "config", "registered_name", "build_config", "shared_object_id"})
 
@@ -135,33 +139,40 @@ def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         if made.get("distribution") == "truncated_normal":
             # What Keras 2 means by normal.
             made["distribution"] = "normal"
-        if kind == "Bidirectional":
-            _drop_backward_layer(made)
+        if kind == "Bidirectional" and _is_like_forward(made):
+            del made["backward_layer"]
         made = _arguments(name, made)
     around = {key: value for key, value in content.items() if key not in _AROUND}
     result: dict[str, Any] = {"class_name": name, "config": made}
+    number = content.get("shared_object_id", around.get(_SHARED))
+    if number is not None:
+        result["shared_object_id"] = number
     if "inbound_nodes" in around:
         result["name"] = around["name"]
         result["inbound_nodes"] = [_node(node) for node in around["inbound_nodes"]]
     return result
 
 
-def _drop_backward_layer(config: dict[str, Any]) -> None:
-    """Takes out the layer that runs backwards, which here is always a copy of the other one.
-
-    Raises:
-        ValueError: If it is another.
-    """
-    backward = config.pop("backward_layer", None)
-    if backward is None:
-        return
+def _is_like_forward(config: Mapping[str, Any]) -> bool:
+    """Whether the layer that runs backwards is what is made of the other one if nothing is said of it."""
+    backward = config.get("backward_layer")
+    if not isinstance(backward, Mapping):
+        return "backward_layer" in config
     apart = ("name", "go_backwards")
     forward, other = (
-        {key: value for key, value in layer["config"].items() if key not in apart}
+        {key: value for key, value in _without_numbers(layer["config"]).items() if key not in apart}
         for layer in (config["layer"], backward)
     )
-    if forward != other or backward["class_name"] != config["layer"]["class_name"]:
-        raise ValueError(f"{config.get('name')}: a backward_layer unlike the layer itself does not exist here.")
+    return forward == other and backward["class_name"] == config["layer"]["class_name"]
+
+
+def _without_numbers(content: Any) -> Any:
+    """A configuration that does not say what is shared."""
+    if isinstance(content, list):
+        return [_without_numbers(entry) for entry in content]
+    if not isinstance(content, Mapping):
+        return content
+    return {key: _without_numbers(value) for key, value in content.items() if key != "shared_object_id"}
 
 
 def _model(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,6 +300,8 @@ def to_keras3(content: Mapping[str, Any]) -> dict[str, Any]:
         made = {names.get(key, key): _value_to_keras3(key, value) for key, value in kept.items()}
         module = "keras.layers"
     result = {"module": module, "class_name": kind, "config": made, "registered_name": None}
+    if "shared_object_id" in content:
+        result[_SHARED] = content["shared_object_id"]
     if "inbound_nodes" in content:
         result["name"] = content["name"]
         result["inbound_nodes"] = content["inbound_nodes"]
@@ -312,9 +325,15 @@ def readable_by_all(content: Any) -> Any:
     if not isinstance(content, Mapping):
         return content
     made = {key: readable_by_all(value) for key, value in content.items()}
-    for key in ("layer", "cell"):
+    for key in ("layer", "cell", "backward_layer"):
         if isinstance(made.get(key), dict) and "class_name" in made[key]:
-            made[key] |= {"module": "keras.layers", "registered_name": None}
+            module = "keras" if made[key]["class_name"] in _MODELS else "keras.layers"
+            made[key] |= {"module": module, "registered_name": None}
+            # A model in a wrapper is asked for the shape of one output there, not of a list of one.
+            inside = made[key]["config"]
+            for ends in ("input_layers", "output_layers"):
+                if isinstance(inside, dict) and len(inside.get(ends, ())) == 1:
+                    inside[ends] = inside[ends][0]
     if isinstance(made.get("cells"), list):
         made["cells"] = [{**cell, "module": "keras.layers", "registered_name": None} for cell in made["cells"]]
     if made.get("class_name") in _APART and "inbound_nodes" in made:

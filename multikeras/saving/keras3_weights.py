@@ -48,15 +48,18 @@ class Place:
 
 
 def places(model: Any) -> list[Place]:
-    """The places of all weights of a model, each weight once."""
-    seen: set[int] = set()
-    return list(_walk(model, "", seen))
+    """The places of all weights of a model.
+
+    A layer that stands in a configuration several times has as many places, since Keras 3 makes copies of it.
+    """
+    return list(_walk(model, "", set(), frozenset()))
 
 
-def _walk(layer: Any, path: str, seen: set[int]) -> Iterator[Place]:
-    if id(layer) in seen:
-        return
+def _walk(layer: Any, path: str, seen: set[int], around: frozenset[int]) -> Iterator[Place]:
     seen.add(id(layer))
+    around |= {id(layer)}
+    # What the code of a class of one's own keeps twice is one thing there as well.
+    by_configuration = type(layer).__module__.startswith("multikeras.")
     own = [*layer._trainable_weights, *layer._non_trainable_weights]
     inner = _INNER.get(type(layer).__name__)
     if inner is not None and own:
@@ -66,16 +69,21 @@ def _walk(layer: Any, path: str, seen: set[int]) -> Iterator[Place]:
             yield Place(f"{path}/{attribute}", attribute, own[i * count : (i + 1) * count])
         return
     yield Place(path, layer.name, own)
+    here = set(around)
     for attribute, children in _children(layer):
-        if isinstance(children, list):
-            taken: dict[str, int] = {}
-            for child in children:
+        listed = children if isinstance(children, list) else [children]
+        skipped = here.copy() if by_configuration else here | seen
+        here.update(map(id, listed))
+        taken: dict[str, int] = {}
+        for child in listed:
+            place = f"{path}/{attribute}"
+            if isinstance(children, list):
                 name = _container_name(child)
                 number = taken.get(name, 0)
                 taken[name] = number + 1
-                yield from _walk(child, f"{path}/{attribute}/{name}" + (f"_{number}" if number else ""), seen)
-        else:
-            yield from _walk(children, f"{path}/{attribute}", seen)
+                place += f"/{name}_{number}" if number else f"/{name}"
+            if id(child) not in skipped:
+                yield from _walk(child, place, seen, around)
 
 
 def _container_name(layer: Any) -> str:
@@ -168,8 +176,13 @@ def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = Fals
     """
     left = {path: arrays for path, arrays in found.items() if arrays}
     pairs: list[tuple[Any, np.ndarray]] = []
+    given: set[int] = set()
     for place in places(model):
         arrays = left.pop(place.path, [])
+        if not arrays and all(id(variable) in given for variable in place.variables):
+            # Keras 3 writes a layer that stands in several places once.
+            continue
+        given.update(id(variable) for variable in place.variables)
         problem = _problem(place, arrays)
         if problem is None:
             pairs += zip(place.variables, arrays, strict=True)

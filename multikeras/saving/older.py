@@ -71,7 +71,8 @@ def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> Array
 def _present(layer: Any, arrays: Arrays, is_first: bool, backend: str) -> Arrays:
     kind = type(layer).__name__
     if kind == "Bidirectional":
-        half = len(arrays) // 2
+        # Layers of Keras 1 have more arrays than those of today, and both are alike there.
+        half = len(arrays) // 2 if layer._is_like_forward else len(layer.forward_layer.weights)
         forward = _present(layer.forward_layer, arrays[:half], is_first, backend)
         return [*forward, *_present(layer.backward_layer, arrays[half:], is_first, backend)]
     if kind == "TimeDistributed":

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multikeras import lookup
+from multikeras.layers import sharing
 from multikeras.layers.base import Layer
 from multikeras.layers.recurrent import stepping
 
@@ -75,9 +76,9 @@ class StackedRNNCells(Layer):
         return inputs, [state for i in places for state in held[i]]
 
     def get_config(self) -> dict[str, Any]:
-        from multikeras.layers import serialize
-
-        config = {**super().get_config(), "cells": [serialize(cell) for cell in self.cells]}
+        with sharing.writing():
+            cells = [sharing.described(cell) for cell in self.cells]
+        config = {**super().get_config(), "cells": cells}
         if self.reverse_state_order:
             config["reverse_state_order"] = True
         return config
@@ -88,5 +89,6 @@ class StackedRNNCells(Layer):
         from multikeras.layers import deserialize
 
         config = dict(config)
-        cells = [deserialize(cell, custom_objects) for cell in config.pop("cells")]
+        with sharing.reading():
+            cells = [deserialize(cell, custom_objects) for cell in config.pop("cells")]
         return cls(cells, **config)
