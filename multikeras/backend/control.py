@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from multikeras.backend import common
+from multikeras.backend.calling import called
 from multikeras.backend.elementwise import as_bool
 from multikeras.graph import operands
+from multikeras.graph.naming import located
 from multikeras.graph.ops import control as ops
 from multikeras.graph.ops.rules import where as select
 from multikeras.graph.tensor import Constant, Tensor
@@ -18,7 +20,17 @@ from multikeras.programs import settings
 
 def _made(expression: Any) -> Any:
     """An expression, called where it is a function."""
-    return expression() if callable(expression) and not isinstance(expression, Tensor) else expression
+    made = called(expression, "a branch", "no arguments") if _is_function(expression) else expression
+    if made is None or isinstance(made, str):
+        end = " from a function. Is a return missing?" if expression is not made else "."
+        raise TypeError(
+            located(f"A branch is a tensor, or a function without arguments that returns one, received {made!r}" + end)
+        )
+    return made
+
+
+def _is_function(expression: Any) -> bool:
+    return callable(expression) and not isinstance(expression, Tensor)
 
 
 def _known(condition: Any) -> bool | None:
@@ -78,12 +90,19 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
         chosen = _made(then_expression if known else else_expression)
         return common.fresh(chosen) if isinstance(chosen, Tensor) else chosen
     predicate = as_bool(condition)
-    functions = any(callable(e) and not isinstance(e, Tensor) for e in (then_expression, else_expression))
+    functions = _is_function(then_expression) or _is_function(else_expression)
     if predicate.on_host and predicate.ndim == 0:
         return _host_switch(predicate, _made(then_expression), _made(else_expression))
     if predicate.ndim == 0 and functions:
         return _cond(predicate, then_expression, else_expression)
-    then_tensor, else_tensor = operands.match(_made(then_expression), _made(else_expression))
+    values = _made(then_expression), _made(else_expression)
+    for value in values:
+        if isinstance(value, (list, tuple)) and any(isinstance(entry, Tensor) for entry in value):
+            raise TypeError(
+                f"K.switch: with a condition of shape {predicate.shape} a branch is one tensor, received a list of "
+                f"{len(value)}. Call K.switch for each."
+            )
+    then_tensor, else_tensor = operands.match(*values)
     if predicate.ndim > max(then_tensor.ndim, else_tensor.ndim):
         raise ValueError(
             f"K.switch: the condition has shape {predicate.shape}, more axes than the expressions of shapes "
@@ -97,11 +116,15 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
 
 def _host_switch(predicate: Tensor, then_value: Any, else_value: Any) -> Any:
     if isinstance(then_value, (list, tuple)):
+        if not isinstance(else_value, (list, tuple)) or len(else_value) != len(then_value):
+            raise ValueError(
+                located(f"The two branches must return equally many tensors, received {then_value!r}, {else_value!r}.")
+            )
         return [_host_switch(predicate, x, y) for x, y in zip(then_value, else_value, strict=True)]
     then_tensor, else_tensor = operands.match(then_value, else_value)
     if then_tensor.ndim != else_tensor.ndim:
         raise ValueError(
-            f"The two branches must have equal rank, received shapes {then_tensor.shape} and {else_tensor.shape}."
+            located(f"The branches must have equal rank, received shapes {then_tensor.shape} and {else_tensor.shape}.")
         )
     return ops.host_select(predicate, then_tensor, else_tensor)
 

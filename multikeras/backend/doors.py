@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.backend import common
+from multikeras.backend.calling import called
 from multikeras.contract import primitive
 from multikeras.graph.ops import control
 from multikeras.graph.tensor import Tensor
@@ -68,11 +69,13 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Tensor]:
     Returns:
         A function of the same arguments that returns the result alone; also usable as a decorator.
     """
+    if isinstance(f, Tensor) or not callable(f):
+        raise TypeError(f"K.custom_gradient takes a function of tensors, received {type(f).__name__}: {f!r}.")
 
     @wraps(f)
     def call(*arguments: Any) -> Tensor:
         tensors = [common.tensor(x) for x in arguments]
-        pair = f(*tensors)
+        pair = called(f, "what K.custom_gradient got", f"{len(tensors)} tensors", *tensors)
         if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not callable(pair[1]):
             raise TypeError(
                 f"K.custom_gradient: {getattr(f, '__name__', f)!r} returns the pair (result, grad), grad being a "

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from multikeras.backend import common
+from multikeras.backend.calling import called
 from multikeras.backend.elementwise import as_bool
 from multikeras.backend.making import cast
 from multikeras.graph.context import building
@@ -59,6 +60,8 @@ def rnn(
     sequence = common.tensor(inputs)
     if sequence.ndim < 2:
         raise ValueError(f"K.rnn takes inputs of shape (samples, time, ...), received {sequence!r}.")
+    if isinstance(initial_states, Tensor):
+        raise TypeError(f"K.rnn takes a list of initial states, received {initial_states!r}. Write [states].")
     states = [common.tensor(s) for s in initial_states or []]
     fixed = [common.tensor(c) for c in constants or []]
     first = sequence[:, -1 if go_backwards else 0]
@@ -96,10 +99,13 @@ def rnn(
 
 
 def _step(function: Step, entry: Tensor, states: list[Tensor], constants: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    made = function(entry, [*states, *constants])
+    takes = "the input of a step and the list of states and constants"
+    made = called(function, "the step function of K.rnn", takes, entry, [*states, *constants])
     if not isinstance(made, (tuple, list)) or len(made) != 2:
         raise ValueError(f"The step function of K.rnn returns the pair (output, new states), received {made!r}.")
     output, new_states = made
+    if not isinstance(new_states, (tuple, list)):
+        raise TypeError(f"The step function of K.rnn returns a list of new states, received {new_states!r}.")
     if len(new_states) != len(states):
         raise ValueError(
             f"The step function of K.rnn got {len(states)} states and returned {len(new_states)}: each state it gets "
@@ -136,6 +142,8 @@ def _beside(valid: Tensor, x: Tensor) -> Tensor:
 
 def _elements(elems: Any, function: str) -> list[Tensor]:
     tensors = [common.tensor(t) for t in (elems if isinstance(elems, (tuple, list)) else [elems])]
+    if not tensors:
+        raise ValueError(f"K.{function} runs over a tensor, or over a list of at least one, received {elems!r}.")
     for t in tensors:
         if t.ndim == 0:
             raise ValueError(f"K.{function} runs over the first axis, received {t!r}, which has none.")
@@ -159,7 +167,8 @@ def map_fn(fn: Step, elems: Any, name: str | None = None, dtype: Any = None) -> 
     many: list[bool] = []
 
     def call(parts: list[Tensor]) -> list[Tensor]:
-        made = fn(parts if several else parts[0])
+        takes = f"a list of {len(parts)} tensors, an element of each" if several else "an element"
+        made = called(fn, "the fn of K.map_fn", takes, parts if several else parts[0])
         many.append(isinstance(made, (tuple, list)))
         results = [common.tensor(t) for t in (made if many[-1] else [made])]
         return results if dtype is None else [cast(t, dtype) for t in results]
@@ -206,7 +215,9 @@ def _fold(fn: Step, elems: Any, initializer: Any, reverse: bool, function: str) 
         start = common.tensor(initializer)
 
     def call(accumulator: Tensor, parts: list[Tensor]) -> Tensor:
-        return common.tensor(fn(accumulator, parts if several else parts[0]))
+        takes = "the accumulator and " + ("a list with an element of each tensor" if several else "an element")
+        made = called(fn, f"the fn of K.{function}", takes, accumulator, parts if several else parts[0])
+        return common.tensor(made)
 
     with building():
         call(start, [t[-1 if reverse else 0] for t in tensors])

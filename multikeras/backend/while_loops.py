@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.backend import common
+from multikeras.backend.calling import called
 from multikeras.backend.elementwise import as_bool
 from multikeras.graph import operands
 from multikeras.graph.context import building
@@ -47,8 +48,10 @@ def while_loop(
     if maximum_iterations is not None and maximum_iterations < 0:
         raise ValueError(f"K.while_loop: maximum_iterations is not below 0, received {maximum_iterations}.")
 
+    takes = "the loop variable" if len(start) == 1 else f"the {len(start)} loop variables"
+
     def condition(*values: Tensor) -> Tensor:
-        made = as_bool(cond(*values))
+        made = as_bool(called(cond, "the cond of K.while_loop", takes, *values))
         if made.ndim:
             raise ValueError(
                 f"K.while_loop: the condition gives a scalar, received shape {made.shape}. Use K.any or K.all."
@@ -56,7 +59,7 @@ def while_loop(
         return made
 
     def step(*values: Tensor) -> list[Tensor]:
-        return _returned(body(*values), start)
+        return _returned(called(body, "the body of K.while_loop", takes, *values), start)
 
     with building():
         step(*start)

@@ -20,6 +20,7 @@ image = place(None, 6, 6, 3, name="image")
 volume = place(None, 4, 4, 4, 2)
 sequence = place(None, 5, 3, name="sequence")
 number = K.constant(1.0)
+some, phase = K.placeholder((), dtype="bool"), K.learning_phase()
 v = K.variable(np.ones((2, 3)), name="v")
 Layer, Type, Value, Index = layers.Lambda, TypeError, ValueError, IndexError
 
@@ -187,6 +188,31 @@ MISTAKES: list[tuple[Any, ...]] = [
     ("rnn", lambda: K.rnn(lambda a, s: (a, []), sequence, [x]), Value, "got 1 states and returned 0"),
     ("rnn", lambda: K.rnn(lambda a, s: a, sequence, []), Value, "(output, new states)"),
     ("rnn", lambda: K.rnn(lambda a, s: (a, s), number, []), Value, "(samples, time, ...)"),
+    ("switch", lambda: K.switch(some, lambda a: x, x), Type, "a function of no arguments, and <lambda>(a) is not"),
+    ("switch", lambda: K.switch(some, lambda: None, x), Type, "received None from a function. Is a return missing?"),
+    ("switch", lambda: K.switch(True, None, x), Type, "without arguments that returns one, received None"),
+    ("switch", lambda: K.switch(some, lambda: [x, x], lambda: [x]), Value, "equal rank and type", "Cast or reshape"),
+    ("switch", lambda: K.switch(x[:, 0], lambda: [x, x], x), Type, "shape (None,) a branch is one tensor, received"),
+    ("switch", lambda: K.switch(phase, lambda: [x, x], lambda: [x]), Value, "return equally many tensors"),
+    ("switch", lambda: K.switch(phase, lambda: x, lambda: number), Value, "equal rank, received shapes (None, 4) and"),
+    ("in_train_phase", lambda: K.in_train_phase(lambda a: x, x), Type, "a function of no arguments, and <lambda>(a)"),
+    ("rnn", lambda: K.rnn(3, sequence, []), Type, "a function of the input of a step and the list of", "int: 3"),
+    ("rnn", lambda: K.rnn(lambda a: (a, []), sequence, []), Type, "<lambda>(a) is not: too many positional"),
+    ("rnn", lambda: K.rnn(lambda a, s: (a, a), sequence, []), Type, "returns a list of new states, received <tensor"),
+    ("rnn", lambda: K.rnn(lambda a, s: (a, s), sequence, x), Type, "list of initial states, received <tensor 'x'"),
+    ("rnn", lambda: K.rnn(lambda a, s: (a, []), sequence, [], mask=place(None, 4)), Value, "lengths 5, 4", "equal"),
+    ("map_fn", lambda: K.map_fn(x, x), Type, "a function of an element, received Placeholder: <tensor 'x'"),
+    ("map_fn", lambda: K.map_fn(lambda a, b: a, [v, v]), Type, "a list of 2 tensors, an element of each, and <"),
+    ("map_fn", lambda: K.map_fn(lambda a: None, v), Type, "received None"),
+    ("map_fn", lambda: K.map_fn(lambda a: a, []), Value, "a list of at least one, received []"),
+    ("map_fn", lambda: K.map_fn(lambda a: a[0], [v, place(3, 3)]), Value, "lengths 2, 3: they must be equal"),
+    ("foldl", lambda: K.foldl(None, v), Type, "a function of the accumulator and an element, received NoneType: None"),
+    ("foldr", lambda: K.foldr(lambda a: a, v), Type, "a function of the accumulator and an element, and <lambda>(a)"),
+    ("while_loop", lambda: K.while_loop(3, lambda a: a, number), Type, "The cond of K.while_loop", "received int: 3"),
+    ("while_loop", lambda: K.while_loop(lambda a: a < 3, lambda: 1, number), Type, "a function of the loop variable"),
+    ("while_loop", lambda: K.while_loop(lambda a: a, lambda a: a, [number] * 2), Type, "of the 2 loop variables, and"),
+    ("custom_gradient", lambda: K.custom_gradient(3), Type, "a function of tensors, received int: 3"),
+    ("custom_gradient", lambda: K.custom_gradient(lambda a: a)(x, x), Type, "a function of 2 tensors, and <lambda>(a)"),
     ("map_fn", lambda: K.map_fn(lambda a: a, number), Value, "has none"),
     ("foldl", lambda: K.foldl(lambda a, b: K.sum(b), x), Value, "(4,)", "keeps both"),
     ("while_loop", lambda: K.while_loop(lambda i: i, lambda i: [i, i], number), Value, "got 1 loop variables"),
@@ -305,7 +331,7 @@ def test_every_function_that_can_be_misused_is_here() -> None:
             "matmul_precision",
         "manual_variable_initialization", "name_scope", "reset_uids", "set_session", "symbolic", "eager", "use_backend",
         "control_dependencies", "in_test_phase", "primitive", "get_variable_shape", "to_dense", "size", "ones_like",
-        "random_normal_variable", "foldr", "deconv2d", "lesser", "lesser_equal", "normalize_batch", "flatten", "det",
+        "random_normal_variable", "deconv2d", "lesser", "lesser_equal", "normalize_batch", "flatten", "det",
         "slogdet", "solve_triangular", "scaled_dot_product_attention", "expm1", "log1p", "floor", "ceil", "tan",
         "softsign", "silu", "isfinite", "isinf", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh",
         "arctanh",

@@ -152,6 +152,33 @@ def test_branches_of_other_types_are_matched_or_refused(each_backend):
         K.switch(K.greater(p, 0.0), lambda: K.constant(1.0), lambda: K.constant([1.0]))
 
 
+@pytest.mark.parametrize("count", [6, 5], ids=["equal lengths", "unequal lengths"])
+def test_lengths_of_branches(each_backend, count):
+    p, open_rows = K.placeholder(()), K.placeholder((None, 3))
+    six, others = K.variable(np.ones((6, 3))), K.variable(np.ones((count, 3)) * 2)
+    # What both agree on is known.
+    chosen = K.switch(K.greater(p, 0.0), lambda: six, lambda: others)
+    by_phase = K.in_train_phase(lambda: six, lambda: others)
+    for tensor in (chosen, by_phase):
+        assert K.int_shape(tensor) == (6 if count == 6 else None, 3)
+    assert K.int_shape(K.switch(K.greater(p, 0.0), lambda: open_rows, lambda: six)) == (None, 3)
+    total = K.function([K.learning_phase()], [K.sum(by_phase), K.shape(by_phase)])
+    for phase, rows, value in ((1, 6, 18), (0, count, 6 * count)):
+        np.testing.assert_array_equal(total([phase])[1], [rows, 3])
+        assert total([phase])[0] == value
+    run = K.function([p], [K.sum(chosen)])
+    if count == 6:
+        assert [run([1.0])[0], run([-1.0])[0]] == [18, 36]
+    else:
+        with pytest.raises(
+            ValueError, match=r"branches of K.switch give shapes \[\(6, 3\)\] and \[\(5, 3\)\], and only the"
+        ):
+            run([1.0])
+    # A condition of constants is decided before the program is made.
+    now = K.switch(K.sum(K.constant([1.0, 1.0])) < 0, lambda: six, lambda: others)
+    assert K.eval(now).shape == (count, 3)
+
+
 # -- what a tensor refuses ----------------------------------------------------------------------
 
 

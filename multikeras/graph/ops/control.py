@@ -9,8 +9,9 @@ from multikeras.contract import PRIMITIVES, Primitive, is_float, primitive
 from multikeras.graph import operands
 from multikeras.graph.bodies import SubGraph, captured, inline, trace
 from multikeras.graph.context import Body, inside
+from multikeras.graph.naming import located
 from multikeras.graph.ops.rules import length_of, where, zeros_like
-from multikeras.graph.tensor import Parameter, Shape, Tensor
+from multikeras.graph.tensor import Constant, Parameter, Shape, Tensor
 from multikeras.graph.updates import Settled, Update, assign_settled, settle
 
 # -- scan ---------------------------------------------------------------------------------------
@@ -18,6 +19,12 @@ from multikeras.graph.updates import Settled, Update, assign_settled, settle
 
 def _scan_shapes(*inputs: Tensor, body: SubGraph, num_carries: int, length: Any, **attributes: Any) -> list[Any]:
     carries, ys = body.outputs[:num_carries], body.outputs[num_carries:]
+    lengths = [x.shape[0] for x in inputs[: attributes["num_sequences"]]]
+    if len({n for n in (length, *lengths) if isinstance(n, int)}) > 1:
+        raise ValueError(
+            f"The {body.scope.label} takes a step for each entry along the first axis (time, for K.rnn), and the "
+            f"sequences have lengths {', '.join(map(str, lengths))}: they must be equal."
+        )
     return [
         *[c.shape for c in carries],
         *[(length, *y.shape) for y in ys],
@@ -219,6 +226,18 @@ def _cond_shapes(predicate: Tensor, *operands: Tensor, then_body: SubGraph, else
     ]
 
 
+def _cond_resolve(predicate: Tensor, *operands: Tensor, then_body: SubGraph, else_body: SubGraph) -> dict[str, Any]:
+    """Refuses results whose lengths only the run that chooses the branch would know."""
+    pairs = [(x.shape, y.shape) for x, y in zip(then_body.outputs, else_body.outputs, strict=True)]
+    if not isinstance(predicate, Constant) and any(x != y for x, y in pairs):
+        raise ValueError(
+            f"The two branches of K.switch give shapes {[x for x, _ in pairs]} and {[y for _, y in pairs]}, and only "
+            "the run knows which it will be, while a program has fixed shapes. Pad them to one shape, or choose by a "
+            "number, a shape or the learning phase."
+        )
+    return {"then_body": then_body, "else_body": else_body}
+
+
 def _cond_gradient(
     g: list[Tensor | None],
     out: list[Tensor],
@@ -255,6 +274,7 @@ cond_: Primitive = primitive(
     gradient=_cond_gradient,
     multiple=True,
     bodies=("then_body", "else_body"),
+    resolve=_cond_resolve,
     doc="The results of one of two bodies; only that one runs.",
 )
 
@@ -273,9 +293,12 @@ def cond(
     then_scope, _, then_results = trace(label, lambda: then_function(), lambda scope: [])
     else_scope, _, else_results = trace(label, lambda: else_function(), lambda scope: [])
     if [(len(t.shape), t.dtype) for t in then_results] != [(len(t.shape), t.dtype) for t in else_results]:
+        received = [[(t.shape, t.dtype) for t in results] for results in (then_results, else_results)]
         raise ValueError(
-            "The two branches must return tensors of equal rank and type, received "
-            f"{[(t.shape, t.dtype) for t in then_results]} and {[(t.shape, t.dtype) for t in else_results]}."
+            located(
+                f"The two branches must return tensors of equal rank and type, received {received[0]} and "
+                f"{received[1]}. Cast or reshape one of them."
+            )
         )
     then_settled = {s.variable: s for s in settle(then_scope.updates)}
     else_settled = {s.variable: s for s in settle(else_scope.updates)}
