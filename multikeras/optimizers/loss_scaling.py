@@ -117,6 +117,9 @@ class LossScaleOptimizer(Optimizer):
             if update is not None and not isinstance(update, Tensor):
                 K.update(*update)
 
+    def _completed(self, weights: list[Any]) -> list[Any]:
+        return [*self.inner_optimizer._completed(weights[:-2]), *weights[-2:]]
+
     def get_config(self) -> dict[str, Any]:
         from multikeras import optimizers
 

@@ -410,77 +410,15 @@ def _value_to_keras3(key: str, value: Any) -> Any:
 # -- compile ------------------------------------------------------------------------------------
 
 
-def compile_config(training: Mapping[str, Any]) -> dict[str, Any]:
-    """What compile was told, in the form of Keras 3."""
-    optimizer = training["optimizer_config"]
-    config = dict(optimizer["config"])
-    if "lr" in config:
-        config["learning_rate"] = config.pop("lr")
-    # A decay of 0 is none; another one Keras 3 does not have.
-    if not config.get("decay"):
-        config.pop("decay", None)
-    return {
-        "optimizer": {
-            "module": "keras.optimizers",
-            "class_name": optimizer["class_name"],
-            "config": config,
-            "registered_name": None,
-        },
-        "loss": training["loss"],
-        "loss_weights": training["loss_weights"],
-        "metrics": training["metrics"],
-        "weighted_metrics": training["weighted_metrics"],
-    }
-
-
 def training_config(compiled: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What Keras 3's compile was told, as far as it can be told here; None if there is no optimizer."""
-    optimizer = compiled.get("optimizer", compiled.get("optimizer_config"))
-    if not isinstance(optimizer, (Mapping, str)):
-        return None
-    return {
-        "optimizer_config": _optimizer(optimizer) if isinstance(optimizer, Mapping) else optimizer,
-        "loss": from_keras3(compiled.get("loss")),
-        "metrics": from_keras3(compiled.get("metrics")),
-        "weighted_metrics": from_keras3(compiled.get("weighted_metrics")),
-        "loss_weights": compiled.get("loss_weights"),
-        "sample_weight_mode": None,
-    }
+    """What Keras 3's compile was told; see `keras3_training`."""
+    from multikeras.saving import keras3_training
 
-
-#: Arguments of optimizers that Keras 3 alone has, with the values under which they do nothing.
-_OPTIMIZER_NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "ema_momentum": (),
-    "ema_overwrite_frequency": (),
-    "global_clipnorm": (None,),
-    "gradient_accumulation_steps": (None, 1),
-    "jit_compile": (),
-    "loss_scale_factor": (None, 1.0),
-    "name": (),
-    "use_ema": (False,),
-    "weight_decay": (None, 0, False),
-}
+    return keras3_training.training_config(compiled)
 
 
 def optimizer_state(state: list[tuple[str, np.ndarray]] | None) -> list[tuple[str, np.ndarray]] | None:
-    """The state of an optimizer of Keras 3, without what is no state here.
+    """The state of an optimizer of Keras 3, in the order of ours; None if there is none."""
+    from multikeras.saving import keras3_training
 
-    Its slots lie in another order for every optimizer and are not taken over: an optimizer that has made steps then
-    begins anew, with a warning where the model is compiled.
-    """
-    if state is None:
-        return None
-    kept = [(name, value) for name, value in state if name.rpartition("/")[2] != "learning_rate"]
-    return kept if len(kept) > 1 else None
-
-
-def _optimizer(content: Mapping[str, Any]) -> dict[str, Any]:
-    config = {}
-    for key, value in from_keras3(dict(content["config"])).items():
-        if key in _OPTIMIZER_NEUTRAL and not (key == "weight_decay" and content["class_name"] == "AdamW"):
-            neutral = _OPTIMIZER_NEUTRAL[key]
-            if neutral and value not in neutral:
-                raise ValueError(f"The optimizer {content['class_name']} has no argument {key}={value!r} here.")
-            continue
-        config[key] = value
-    return {"class_name": content["class_name"], "config": {k: v for k, v in config.items() if v is not None}}
+    return keras3_training.state_of_names(state) if state else None

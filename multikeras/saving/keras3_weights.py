@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from multikeras import backend as K
 from multikeras.layers.naming import snake_case
+from multikeras.programs import storage
+from multikeras.saving.hdf5_objects import write_array, write_text
 from multikeras.saving.reader import CorruptFileError, Group
 
 #: By path of a layer: its arrays, in order.
@@ -118,13 +119,12 @@ def _children(layer: Any) -> Iterator[tuple[str, Any]]:
 
 def write(group: Any, model: Any) -> None:
     """Writes the weights of a model into an open group of h5py."""
-    found = places(model)
-    values = iter(K.batch_get_value([v for place in found for v in place.variables]))
-    for place in found:
-        made = group.require_group(f"{place.path}/vars".lstrip("/"))
-        made.attrs["name"] = place.name
-        for i in range(len(place.variables)):
-            made.create_dataset(str(i), data=next(values))
+    with storage.held():
+        for place in places(model):
+            made = group.require_group(f"{place.path}/vars".lstrip("/"))
+            write_text(made, "name", place.name)
+            for i, variable in enumerate(place.variables):
+                write_array(made, str(i), storage.seen(variable))
 
 
 # -- reading ------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = Fals
     others = [path for path in left if path.rpartition("/")[2] not in _NOT_LAYERS]
     if others and not skip_mismatch:
         raise ValueError(f"{where} holds weights for layers that model {model.name!r} does not have: {others[:5]}.")
-    K.batch_set_value(pairs)
+    storage.write_all(pairs)
 
 
 def _problem(place: Place, arrays: Sequence[np.ndarray]) -> str | None:

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.saving import keras3_config, keras3_weights, reader, snapshot
+from multikeras import backend as K
+from multikeras.programs import storage
+from multikeras.saving import keras3_config, keras3_training, keras3_weights, reader, snapshot
+from multikeras.saving.hdf5_objects import write_array
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
 
@@ -38,14 +41,25 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
     taken = snapshot.take(model, include_optimizer)
     assert taken.architecture is not None
     config = keras3_config.to_keras3(keras3_config.readable_by_all(taken.architecture))
+    theirs: dict[str, list[Any]] = {}
+    is_complete = False
     if taken.training is not None:
-        config["compile_config"] = keras3_config.compile_config(taken.training)
+        compiled = keras3_training.compile_config(taken.training)
+        if compiled is not None:
+            config["compile_config"] = compiled
+            parameters = len(model._compiled.trained)
+            theirs, is_complete = keras3_training.state_to_keras3(
+                compiled["optimizer"], taken.optimizer or [], parameters
+            )
         config[_OURS] = {"training_config": taken.training, "random_streams": taken.streams}
     memory = io.BytesIO()
-    with _h5py().File(memory, "w") as weights:
+    with storage.held(), _h5py().File(memory, "w") as weights:
         keras3_weights.write(weights, model)
-        for i, (_, value) in enumerate(taken.optimizer or []):
-            weights.create_dataset(f"{_OPTIMIZER}/vars/{i}", data=value)
+        for path, values in theirs.items():
+            for i, value in enumerate(values):
+                write_array(weights, f"{path}/vars/{i}", storage.seen(value) if K.is_tensor(value) else value)
+        for i, (_, variable) in enumerate([] if is_complete else taken.optimizer or []):
+            write_array(weights, f"{_OPTIMIZER}/vars/{i}", storage.seen(variable))
     metadata = {
         "keras_version": _VERSION,
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
@@ -54,7 +68,7 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(_METADATA, json.dumps(metadata))
         archive.writestr(_CONFIG, json.dumps(config))
-        archive.writestr(_WEIGHTS, memory.getvalue())
+        archive.writestr(_WEIGHTS, memory.getbuffer())
 
 
 def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
@@ -64,14 +78,18 @@ def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
     config = _json(found[_CONFIG], f"{where}, {_CONFIG}")
     if not isinstance(config, Mapping):
         raise reader.CorruptFileError(f"{where}: {_CONFIG} holds no model.")
-    with reader.opened(io.BytesIO(found[_WEIGHTS])) as root:
+    with reader.opened(io.BytesIO(found[_WEIGHTS]), name=f"{where}, {_WEIGHTS}") as root:
         paths = keras3_weights.read(root)
-        optimizer = _optimizer(root)
+        optimizer, theirs = _numbered(root, _OPTIMIZER), _numbered(root, "optimizer")
     with reader.understanding(where):
         ours = config.get(_OURS)
         training, streams = (ours.get("training_config"), ours.get("random_streams")) if ours else (None, None)
-        if training is None and isinstance(config.get("compile_config"), Mapping):
-            training = keras3_config.training_config(config["compile_config"])
+        compiled = config.get("compile_config")
+        if isinstance(compiled, Mapping):
+            if training is None:
+                training = keras3_training.training_config(compiled)
+            if optimizer is None and theirs and training is not None:
+                optimizer = keras3_training.state_of_numbers([value for _, value in theirs], compiled.get("optimizer"))
         architecture = keras3_config.from_keras3(config)
     return Snapshot(architecture, [], training, optimizer, streams, keras_version="3", backend=""), paths, where
 
@@ -83,8 +101,9 @@ def _json(content: bytes, where: str) -> Any:
         raise reader.CorruptFileError(f"{where} is no text: {error}") from error
 
 
-def _optimizer(root: reader.Group) -> list[tuple[str, np.ndarray]] | None:
-    if _OPTIMIZER not in root:
+def _numbered(root: reader.Group, name: str) -> list[tuple[str, np.ndarray]] | None:
+    """The arrays of an optimizer; None if there are none."""
+    if name not in root or "vars" not in root.group(name):
         return None
-    group = root.group(_OPTIMIZER).group("vars")
+    group = root.group(name).group("vars")
     return [(str(i), group.array(str(i))) for i in range(len(group.names()))]

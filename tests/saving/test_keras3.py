@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from keras3_scripts import keras3
 
 from multikeras import backend as K
 from multikeras.layers import Dense
@@ -20,24 +18,15 @@ NAMES = ("mlp", "cnn", "recurrent", "nested", "attention")
 ENDINGS = ("h5", "keras")
 
 
-def keras3(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(Path(__file__).with_name("keras3_models.py")), *arguments],
-        env={**os.environ, "KERAS_BACKEND": "numpy", "KERAS_HOME": os.environ["KERAS_HOME"] + "/keras3"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+def script(*arguments: str) -> str:
+    return keras3(Path(__file__).with_name("keras3_models.py"), *arguments)
 
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the files of Keras 3."""
     directory = tmp_path_factory.mktemp("keras3")
-    keras3("make", str(directory))
+    script("make", str(directory))
     return directory
 
 
@@ -88,7 +77,7 @@ def test_our_files_predict_the_same_there(theirs: Path) -> None:
             # And come back here.
             for ending in ENDINGS:
                 check(load_model(theirs / f"{name}_ours.{ending}"), theirs, name)
-    apart = json.loads(keras3("read", str(theirs)).splitlines()[-1])
+    apart = json.loads(script("read", str(theirs)).splitlines()[-1])
     assert set(apart) == {f"{name} {ending}" for name in NAMES for ending in (*ENDINGS, "weights.h5")}
     assert max(apart.values()) < 2e-6, apart
 
