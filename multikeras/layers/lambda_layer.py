@@ -29,6 +29,28 @@ def _described(code: CodeType) -> Any:
     return code.co_code, constants, code.co_names, code.co_varnames
 
 
+#: What K has beside functions of tensors: a configuration that names them wants to change or to ask this process.
+_NO_LAYER = frozenset(
+    {
+        *("backend", "backend_info", "batch_get_value", "batch_set_value", "clear_session", "control_dependencies"),
+        *("custom_gradient", "eager", "epsilon", "eval", "floatx", "function", "get_session", "get_uid", "get_value"),
+        *("gradients", "image_data_format", "image_dim_ordering", "learning_phase", "manual_variable_initialization"),
+        *("matmul_precision", "moving_average_update", "name_scope", "numpy_function", "print_tensor", "reset_uids"),
+        *("set_backend", "set_device", "set_epsilon", "set_floatx", "set_image_data_format", "set_image_dim_ordering"),
+        *("set_learning_phase", "set_matmul_precision", "set_session", "set_value", "symbolic", "update", "update_add"),
+        *("update_sub", "use_backend"),
+    }
+)
+
+
+def _of_backend(name: Any) -> Callable[..., Any] | None:
+    """The function of K of this name that a Lambda may be around, or None."""
+    if name not in K.__all__ or name in _NO_LAYER:
+        return None
+    found: Callable[..., Any] | None = getattr(K, name)
+    return found
+
+
 class Lambda(Layer):
     """A function of K as a layer without weights.
 
@@ -108,7 +130,7 @@ class Lambda(Layer):
         config = dict(config)
         name, digest = config.pop("function"), config.pop("digest", None)
         known = {**lookup.get_custom_objects(), **(custom_objects or {})}
-        function = known.get(name) or (_seen.get(digest) if digest else None) or getattr(K, name, None)
+        function = known.get(name) or (_seen.get(digest) if digest else None) or _of_backend(name)
         if function is None:
             raise ValueError(
                 f"Lambda layer {config.get('name')!r} needs the function {name!r}, which is not known here, and a "

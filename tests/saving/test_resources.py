@@ -1,0 +1,424 @@
+"""Files that ask for more than they hold: memory, time, other files. Each is refused by name, at little cost."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from multikeras.layers import Dense
+from multikeras.models import Sequential, load_model
+from multikeras.saving import CorruptFileError, UnsafeFileError, export_savedmodel, load_savedmodel
+
+
+def model_of() -> Sequential:
+    model = Sequential([Dense(2, input_shape=(3,), name="dense")])
+    model.compile("sgd", "mse")
+    return model
+
+
+# -- HDF5 ---------------------------------------------------------------------------------------
+
+
+def _kernel(file: Any, **kwargs: Any) -> Any:
+    """Puts another data set in the place of the kernel."""
+    group = file["model_weights/dense/dense"]
+    del group["kernel:0"]
+    return group.create_dataset("kernel:0", **kwargs)
+
+
+def wide_piece(file: Any) -> None:
+    # A small array whose one piece is 40 MB, of which 40 KB are stored.
+    made = _kernel(file, shape=(3, 2), maxshape=(None, 2), dtype="f4", chunks=(5_000_000, 2), compression="gzip")
+    packer = zlib.compressobj(9)
+    zeros = bytes(1 << 20)
+    packed = b"".join([packer.compress(zeros) for _ in range(40)]) + packer.flush()
+    made.id.write_direct_chunk((0, 0), packed)
+
+
+def unfolding_piece(file: Any) -> None:
+    # libhdf5 unpacks whatever is in a piece: 40 MB here, where six numbers are declared.
+    made = _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), compression="gzip")
+    packer = zlib.compressobj(9)
+    zeros = bytes(1 << 20)
+    made.id.write_direct_chunk((0, 0), b"".join([packer.compress(zeros) for _ in range(40)]) + packer.flush())
+
+
+def unfolding_piece_behind_a_sum(file: Any) -> None:
+    made = _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), compression="gzip", shuffle=True, fletcher32=True)
+    made.id.write_direct_chunk((0, 0), zlib.compress(bytes(1 << 20)) + b"\0\0\0\0")
+
+
+def no_zlib(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), compression="gzip").id.write_direct_chunk((0, 0), b"x" * 20)
+
+
+def twice_packed(file: Any) -> None:
+    group = file["model_weights/dense/dense"]
+    del group["kernel:0"]
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((3, 2))
+    plist.set_deflate(9)
+    plist.set_deflate(9)
+    made = h5py.h5d.create(group.id, b"kernel:0", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((3, 2)), plist)
+    made.write_direct_chunk((0, 0), zlib.compress(zlib.compress(bytes(24))))
+
+
+def scale_and_offset(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype="i4", chunks=(3, 2), scaleoffset=1)[()] = 1
+
+
+def sub_arrays(file: Any) -> None:
+    _kernel(file, shape=(3,), dtype=np.dtype(("f4", (2,))))
+
+
+def opaque(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype="V1000")
+
+
+def complex_numbers(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype="c8")
+
+
+def enumeration_of_texts(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype=h5py.string_dtype())
+
+
+def nothing(file: Any) -> None:
+    _kernel(file, data=h5py.Empty("f4"))
+
+
+def region_references(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype=h5py.regionref_dtype)
+
+
+def numbers_of_variable_count(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype=h5py.vlen_dtype(np.dtype("f4")))
+
+
+def layer_listed_many_times(file: Any) -> None:
+    del file["model_weights"].attrs["layer_names"]
+    for i in range(4):
+        file["model_weights"].attrs[f"layer_names{i}"] = np.array([b"dense"] * 8000)
+
+
+def weight_listed_many_times(file: Any) -> None:
+    file["model_weights/dense"].attrs["weight_names"] = np.array([b"dense/kernel:0"] * 3000)
+
+
+def one_layer_under_two_names(file: Any) -> None:
+    file["model_weights/other"] = file["model_weights/dense"]
+    file["model_weights"].attrs["layer_names"] = np.array([b"dense", b"other"])
+
+
+def one_array_under_two_names(file: Any) -> None:
+    group = file["model_weights/dense"]
+    group["again"] = group["dense/kernel:0"]
+    group.attrs["weight_names"] = np.array([b"dense/kernel:0", b"again"])
+
+
+def group_in_itself(file: Any) -> None:
+    group = file["model_weights"]
+    group["inside"] = group
+    group.attrs["layer_names"] = np.array([b"inside"])
+
+
+def root_in_itself(file: Any) -> None:
+    file["model_weights/inside"] = file["/"]
+    file["model_weights"].attrs["layer_names"] = np.array([b"inside"])
+
+
+HDF5: dict[str, tuple[Callable[[Any], None], type[Exception], str]] = {
+    f.__name__: (f, kind, words)
+    for f, kind, words in (
+        (wide_piece, UnsafeFileError, "cut into pieces of 40,000,000 bytes"),
+        (unfolding_piece, UnsafeFileError, "unfolds to more than its 24 bytes"),
+        (unfolding_piece_behind_a_sum, UnsafeFileError, "unfolds to more than its 24 bytes"),
+        (no_zlib, CorruptFileError, "cannot be unpacked"),
+        (twice_packed, UnsafeFileError, "in this order"),
+        (scale_and_offset, UnsafeFileError, "packed by the filters"),
+        (sub_arrays, UnsafeFileError, "only numbers are read"),
+        (opaque, UnsafeFileError, "only numbers are read"),
+        (complex_numbers, UnsafeFileError, "only numbers are read"),
+        (enumeration_of_texts, UnsafeFileError, "only numbers are read"),
+        (nothing, UnsafeFileError, "only numbers are read"),
+        (region_references, UnsafeFileError, "only numbers are read"),
+        (numbers_of_variable_count, UnsafeFileError, "only numbers are read"),
+        (layer_listed_many_times, CorruptFileError, "lists 'dense' twice"),
+        (weight_listed_many_times, CorruptFileError, "lists 'dense/kernel:0' twice"),
+        (one_layer_under_two_names, UnsafeFileError, "are the same"),
+        (one_array_under_two_names, UnsafeFileError, "are the same"),
+        (group_in_itself, UnsafeFileError, "are the same"),
+        (root_in_itself, UnsafeFileError, "are the same"),
+    )
+}
+
+WAYS: dict[str, Callable[[Path], Any]] = {
+    "load_model": load_model,
+    "load_weights": lambda path: model_of().load_weights(path),
+    "by_name": lambda path: model_of().load_weights(path, by_name=True, skip_mismatch=True),
+    "stream": lambda path: load_model(io.BytesIO(path.read_bytes())),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", HDF5)
+def test_arrays_and_names_take_no_more_than_the_file_holds(tmp_path: Path, name: str, way: str) -> None:
+    path = tmp_path / "model.h5"
+    model_of().save(path)
+    change, kind, words = HDF5[name]
+    with h5py.File(path, "a") as file:
+        change(file)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(kind, match=words):
+        WAYS[way](path)
+
+
+def test_texts_that_lie_in_one_place(tmp_path: Path) -> None:
+    """A list of 4,000 names, each of which is the same megabyte."""
+    path = tmp_path / "model.h5"
+    model_of().save(path)
+    count = 4000
+    with h5py.File(path, "a") as file:
+        names = [b"x" * 900_000] + [b"y"] * (count - 1)
+        del file["model_weights"].attrs["layer_names"]
+        file["model_weights"].attrs.create("layer_names", names, dtype=h5py.string_dtype("ascii"))
+    content = bytearray(path.read_bytes())
+    # An entry: length, address of a heap, number in it.
+    begin = content.index(struct.pack("<I", 900_000))
+    first = bytes(content[begin : begin + 16])
+    assert content[begin + 16 : begin + 20] == struct.pack("<I", 1)
+    content[begin : begin + 16 * count] = first * count
+    path.write_bytes(content)
+    with pytest.raises(UnsafeFileError, match="'layer_names' declares .* bytes"):
+        load_model(path)
+
+
+def test_names_of_variable_length_in_a_large_file(tmp_path: Path) -> None:
+    """Other programs write names so; the arrays of the file are not taken for them."""
+    path = tmp_path / "model.h5"
+    model = Sequential([Dense(2000, input_shape=(2000,), name="one"), Dense(3, name="two")])
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        for group in (file, file["one"], file["two"]):
+            for name in ("layer_names", "weight_names"):
+                if name in group.attrs:
+                    listed = [entry.decode() for entry in group.attrs[name]] * 1
+                    group.attrs.create(name, listed, dtype=h5py.string_dtype())
+        # More than may be read if each were as long as the file.
+        file["one"].attrs.create("others", ["x"] * 100, dtype=h5py.string_dtype())
+    made = Sequential([Dense(2000, input_shape=(2000,)), Dense(3)])
+    made.load_weights(path)
+    for one, other in zip(made.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    from multikeras.saving import reader
+
+    with reader.opened(path) as root:
+        assert root.group("one").texts("weight_names") == ["one/kernel:0", "one/bias:0"]
+        with pytest.raises(CorruptFileError, match="twice"):
+            root.group("one").texts("others")
+
+
+def test_a_tree_of_links_without_end(tmp_path: Path) -> None:
+    """Fifty groups, each twice inside the one before: 2 ** 50 paths."""
+    path = tmp_path / "model.weights.h5"
+    with h5py.File(path, "w") as file:
+        here = file.create_group("layers")
+        for _ in range(50):
+            inner = here.create_group("a")
+            here["b"] = inner
+            here = inner
+    with pytest.raises(UnsafeFileError, match="are the same"):
+        model_of().load_weights(path)
+
+
+PACKED: dict[str, dict[str, Any]] = {
+    "gzip": {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    "lzf": {"compression": "lzf"},
+}
+
+
+@pytest.mark.parametrize("options", PACKED.values(), ids=PACKED)
+def test_packed_files_are_read(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = tmp_path / "model.h5"
+    model = Sequential([Dense(70, input_shape=(50,), name="dense")])
+    model.save(path)
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/dense/dense"]
+        value = group["kernel:0"][()]
+        del group["kernel:0"]
+        group.create_dataset("kernel:0", data=value, chunks=(20, 30), **options)
+    np.testing.assert_array_equal(load_model(path).get_weights()[0], model.get_weights()[0])
+
+
+def test_bfloat16_as_keras_3_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    model = model_of()
+    kernel = np.array([[1.0, -2.5], [0.0, np.inf], [3.140625, 1e-30]], "float32")
+    model.save(path)
+    with h5py.File(path, "a") as file:
+        upper = (kernel.view("uint32") >> 16).astype("uint16")
+        made = _kernel(file, data=upper.view("V2"))
+        made.attrs["dtype"] = "bfloat16"
+    np.testing.assert_array_equal(
+        load_model(path).get_weights()[0], (upper.astype("uint32") << 16).view("float32").reshape(3, 2)
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.h5")
+    os.mkfifo(tmp_path / "other")
+    for way in (load_model, model_of().load_weights):
+        for place in (tmp_path / "pipe.h5", tmp_path, Path("/dev/zero")):
+            with pytest.raises(CorruptFileError, match="is no file"):
+                way(place)
+    # A link to another file is seen before anything asks whether the file is there.
+    path = tmp_path / "model.h5"
+    model_of().save(path)
+    with h5py.File(path, "a") as file:
+        for name in ("model_weights", "optimizer_weights"):
+            if name in file:
+                del file[name]
+            file[name] = h5py.ExternalLink(str(tmp_path / "other"), "/x")
+    with pytest.raises(UnsafeFileError, match="link to another file"):
+        load_model(path)
+    export_savedmodel(model_of(), tmp_path / "out")
+    (tmp_path / "out" / "weights.h5").unlink()
+    os.mkfifo(tmp_path / "out" / "weights.h5")
+    with pytest.raises(CorruptFileError, match="is no file"):
+        load_savedmodel(tmp_path / "out")
+
+
+@pytest.mark.parametrize("given", [5, None, [1], b"bytes"])
+def test_what_is_no_source(given: Any) -> None:
+    for way in (load_model, model_of().load_weights):
+        with pytest.raises((TypeError, FileNotFoundError), match="is read from|There is no file"):
+            way(given)
+
+
+# -- zip ----------------------------------------------------------------------------------------
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], None], method: int = zipfile.ZIP_STORED) -> Path:
+    model_of().save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, value in members.items():
+            archive.writestr(name, value)
+    return path
+
+
+def directory_entry(content: bytearray, name: bytes) -> int:
+    """Where the entry of a member begins in the directory of an archive."""
+    return content.rindex(name) - 46
+
+
+def test_an_archive_cannot_say_that_more_is_stored(tmp_path: Path) -> None:
+    """200 KB unfold to 200 MB, and the directory says that 3 GB are stored."""
+    path = rewritten(
+        tmp_path / "m.keras", lambda members: members.__setitem__("config.json", bytes(200 << 20)), zipfile.ZIP_DEFLATED
+    )
+    content = bytearray(path.read_bytes())
+    entry = directory_entry(content, b"config.json")
+    content[entry + 20 : entry + 24] = struct.pack("<I", 3 << 30)
+    path.write_bytes(content)
+    with pytest.raises(UnsafeFileError, match=r"declares 209,715,200 bytes, and 2\d\d,\d\d\d are stored"):
+        load_model(path)
+
+
+def test_an_archive_cannot_say_that_less_comes_out(tmp_path: Path) -> None:
+    path = rewritten(
+        tmp_path / "m.keras", lambda members: members.__setitem__("config.json", bytes(64 << 20)), zipfile.ZIP_DEFLATED
+    )
+    content = bytearray(path.read_bytes())
+    entry = directory_entry(content, b"config.json")
+    content[entry + 24 : entry + 28] = struct.pack("<I", 100)
+    path.write_bytes(content)
+    with pytest.raises(CorruptFileError):
+        load_model(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_archives_are_stored_or_deflated(tmp_path: Path, method: int) -> None:
+    with pytest.raises(UnsafeFileError, match="packed by method"):
+        load_model(rewritten(tmp_path / "m.keras", lambda members: None, method))
+
+
+def _changed(name: bytes, place: int, value: bytes) -> Callable[[bytearray], None]:
+    def change(content: bytearray) -> None:
+        entry = directory_entry(content, name)
+        content[entry + place : entry + place + len(value)] = value
+
+    return change
+
+
+def _renamed(content: bytearray) -> None:
+    place = content.index(b"config.json")
+    content[place : place + 11] = b"other.jsonx"
+
+
+LIES: dict[str, Callable[[bytearray], None]] = {
+    "encrypted": _changed(b"config.json", 8, b"\x01\x00"),
+    "names differ": _renamed,
+    "begins elsewhere": _changed(b"config.json", 42, struct.pack("<I", 5)),
+    "begins outside": _changed(b"config.json", 42, struct.pack("<I", 1 << 30)),
+    "on top of another": _changed(b"model.weights.h5", 42, struct.pack("<I", 0)),
+    "zip64 without sizes": _changed(b"config.json", 20, b"\xff" * 8),
+    "unknown method": _changed(b"config.json", 10, b"\x63\x00"),
+    "other sum": _changed(b"config.json", 16, b"\0\0\0\0"),
+    "directory elsewhere": lambda content: content.__setitem__(slice(-6, -2), struct.pack("<I", 7)),
+    "many members": lambda content: content.__setitem__(slice(-12, -8), b"\xff\x7f\xff\x7f"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_archives_that_contradict_themselves(tmp_path: Path, name: str) -> None:
+    path = rewritten(tmp_path / "m.keras", lambda members: None)
+    content = bytearray(path.read_bytes())
+    LIES[name](content)
+    path.write_bytes(content)
+    for way in (load_model, model_of().load_weights):
+        with pytest.raises((CorruptFileError, UnsafeFileError), match=r"m\.keras"):
+            way(path)
+
+
+def test_members_beside_the_wanted_ones_are_not_looked_at(tmp_path: Path) -> None:
+    path = rewritten(tmp_path / "m.keras", lambda members: None)
+    link = zipfile.ZipInfo("assets/link")
+    link.external_attr = 0o120777 << 16
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("/etc/multikeras", b"x")
+        archive.writestr("../../outside", b"x")
+        archive.writestr("bomb", bytes(50 << 20))
+        archive.writestr(link, b"/etc/passwd")
+    before = set(tmp_path.parent.iterdir())
+    load_model(path)
+    assert set(tmp_path.parent.iterdir()) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["m.keras"]
+
+
+def test_a_link_in_the_place_of_a_member(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    model_of().save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    link = zipfile.ZipInfo("model.weights.h5")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", members["config.json"])
+        archive.writestr(link, os.fsencode(tmp_path / "m.keras"))
+    with pytest.raises(CorruptFileError, match=r"m\.keras, model\.weights\.h5 cannot be read as an HDF5 file"):
+        load_model(path)
