@@ -25,12 +25,17 @@ class Model(Network, Trainer, Saved):
 
     It is made in one of two ways. `Model(inputs, outputs)` is the network between tensors: what
     `Input` gave, and what layers made of it. A subclass makes its layers in `__init__`, keeps them
-    as attributes and defines `call(self, inputs)`; it is built when it first meets data.
+    as attributes and defines `call(self, inputs)`; it is built when it first meets data. Where that is
+    a dictionary of arrays by name, `call` gets a dictionary of tensors, and data is given by name.
 
     Args:
         *args: `inputs` and `outputs`, each a tensor or a list of tensors.
         **kwargs: `inputs` and `outputs` (or `input` and `output`), `name`, `trainable`.
     """
+
+    #: Names of the inputs of a `call` that takes a dictionary, in the order in which they are fed.
+    _input_keys: tuple[str, ...] | None = None
+    _has_worked: bool = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         inputs, outputs = _ends(type(self).__name__, args, kwargs)
@@ -50,12 +55,20 @@ class Model(Network, Trainer, Saved):
         """Builds the model for data like this, unless it is built.
 
         Args:
-            x: An array, a list of arrays, or shapes with the batch axis instead of arrays.
+            x: An array, a list of arrays, a dictionary of them, or shapes with the batch axis instead of arrays.
         """
         if self.inputs:
             return
+        if isinstance(x, Mapping):
+            x = self._by_name(x)
+        names = self._input_keys
         single = not isinstance(x, (list, tuple)) or _is_shape(x)
-        given = [_input_like(value, self.stateful) for value in ([x] if single else x)]
+        values = [x] if single else x
+        self._check_count(len(values))
+        given = [
+            _input_like(value, self.stateful, name)
+            for value, name in zip(values, names or [None] * len(values), strict=True)
+        ]
         with calls.scratch() as around:
             outputs = self._call_in_graph(given[0] if single else given, {})
         # What the model asked for in its call lives in the record of it.
@@ -65,6 +78,52 @@ class Model(Network, Trainer, Saved):
         self._single_input, self._single_output = single, not isinstance(outputs, list)
         self._input_layers = [t.__dict__["_keras_history"][0] for t in given]
         self.built = True
+
+    def _by_name(self, inputs: Mapping[str, Any]) -> Any:
+        if self._is_graph or type(self).call is Network.call:
+            return super()._by_name(inputs)
+        if self._input_keys is None:
+            if not inputs or not all(isinstance(name, str) for name in inputs):
+                raise TypeError(
+                    f"Model {self.name!r} takes a dictionary of inputs by name, received one of {list(inputs)!r}."
+                )
+            # The first dictionary says which inputs there are.
+            self._input_keys = tuple(inputs)
+        names = self._input_keys
+        if set(inputs) != set(names):
+            raise ValueError(
+                f"Model {self.name!r} has the inputs {', '.join(map(repr, names))}, received values for "
+                f"{', '.join(map(repr, inputs))}. The first dictionary that it met says which there are."
+            )
+        return [inputs[name] for name in names]
+
+    def _check_count(self, count: int) -> None:
+        """Refuses another number of inputs than names."""
+        names = self._input_keys
+        if names is not None and count != len(names):
+            raise ValueError(
+                f"Model {self.name!r} has the inputs {', '.join(map(repr, names))}, received {count}: pass a "
+                "dictionary by these names."
+            )
+
+    def _called(self, given: Any, arguments: dict[str, Any]) -> Any:
+        names = self._input_keys
+        if names is not None:
+            listed = given if isinstance(given, list) else [given]
+            self._check_count(len(listed))
+            given = dict(zip(names, listed, strict=True))
+            masks = arguments.get("mask")
+            if isinstance(masks, list) and len(masks) == len(names):
+                arguments = {**arguments, "mask": dict(zip(names, masks, strict=True))}
+        try:
+            made = super()._called(given, arguments)
+        except Exception:
+            # A dictionary that the model cannot work with does not say which inputs there are.
+            if not self._has_worked:
+                self._input_keys = None
+            raise
+        self.__dict__["_has_worked"] = True
+        return made
 
     def _forget_graph(self) -> None:
         """Lets the next data build the graph anew; weights stay."""
@@ -174,12 +233,13 @@ def _ends(kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any
     return found.get("inputs"), found.get("outputs")
 
 
-def _input_like(value: Any, keeps_batch: bool = False) -> Tensor:
+def _input_like(value: Any, keeps_batch: bool = False, name: str | None = None) -> Tensor:
     """An input for data like an array, or of a shape with the batch axis.
 
     Args:
         value: The array or shape.
         keeps_batch: Whether the batch size is that of the shape; that of an array may change.
+        name: Its name; a running number if None.
     """
     batch = None
     if isinstance(value, (list, tuple)) and _is_shape(value):
@@ -187,7 +247,7 @@ def _input_like(value: Any, keeps_batch: bool = False) -> Tensor:
         batch = value[0] if keeps_batch else None
     else:
         shape = tuple(value.shape[1:]) if hasattr(value, "shape") else np.shape(value)[1:]
-    return with_value(Input(batch_shape=(batch, *shape), dtype=K.floatx()), value)
+    return with_value(Input(batch_shape=(batch, *shape), dtype=K.floatx(), name=name), value)
 
 
 def with_value(tensor: Tensor, value: Any) -> Tensor:

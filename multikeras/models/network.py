@@ -181,6 +181,11 @@ class Network(Layer):
 
     def _by_name(self, inputs: Mapping[str, Any]) -> Any:
         names = self.input_names
+        if not names:
+            raise ValueError(
+                f"Model {self.name!r} has no inputs with names yet, received values for "
+                f"{', '.join(map(repr, inputs))}. Pass an array, or give its first layer an input_shape."
+            )
         if set(inputs) != set(names):
             raise ValueError(
                 f"Model {self.name!r} has the inputs {', '.join(names)}, received values for {', '.join(inputs)}."

@@ -134,6 +134,8 @@ class Sequential(Model):
             return
         if not self._added:
             raise ValueError(f"Model {self.name!r} has no layers: add some first.")
+        if isinstance(x, Mapping):
+            x = self._by_name(x)
         if isinstance(x, (list, tuple)) and not _is_shape(x):
             if len(x) != 1 or np.isscalar(x[0]):
                 raise ValueError(f"Model {self.name!r} takes one array as input, received a list of {len(x)}.")

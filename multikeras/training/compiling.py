@@ -181,10 +181,13 @@ class Compiling:
         with _BUILDING:
             if self.inputs:
                 return
-            given = list(x) if isinstance(x, (list, tuple)) and len(x) and hasattr(x[0], "shape") else [x]
-            arrays = [table(value, "the first data").range(0, 1) for value in given]
-            arrays = [array[..., None] if array.ndim == 1 else array for array in arrays]
-            first = arrays if len(arrays) > 1 else arrays[0]
+            first: Any
+            if isinstance(x, Mapping):
+                first = {name: _first_sample(value) for name, value in x.items()}
+            else:
+                given = list(x) if isinstance(x, (list, tuple)) and len(x) and hasattr(x[0], "shape") else [x]
+                arrays = [_first_sample(value) for value in given]
+                first = arrays if len(arrays) > 1 else arrays[0]
             if self._compiled is not None and self._compiled.run_eagerly:
                 self.__dict__["_built_eagerly"] = True
                 with eagerly(Eager(0, {}, {})):
@@ -399,6 +402,11 @@ def _needs_placeholder(tensor: Tensor) -> bool:
                 seen.add(x)
                 stack.append(x)
     return False
+
+
+def _first_sample(value: Any) -> Any:
+    array = table(value, "the first data").range(0, 1)
+    return array[..., None] if array.ndim == 1 else array
 
 
 def evaluated_later(data: Sequence[Any]) -> Evaluator | None:

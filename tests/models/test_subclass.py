@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import BatchNormalization, Dense, Dropout, Input
+from multikeras.layers import BatchNormalization, Dense, Dropout, Input, Masking
 from multikeras.models import Model, Sequential, clone_model
 
 
@@ -87,6 +87,104 @@ def test_several_inputs_and_outputs() -> None:
     first, second = model.predict(x)
     assert (first.shape, second.shape) == ((4, 1), (4, 2))
     assert model.output_names == ["output_1", "output_2"]
+
+
+class ByName(Model):
+    """Takes a dictionary, and says in which order it does."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.left, self.right = Dense(1, name="left"), Dense(1, name="right")
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        assert mask is None or set(mask) == {"a", "b"}
+        return self.left(inputs["a"]) - 2 * self.right(inputs["b"])
+
+
+def named_data() -> tuple[Any, Any, Any]:
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(8, 2)), generator.normal(size=(8, 3)), generator.normal(size=(8, 1))
+
+
+def test_dictionaries_of_inputs(each_backend: str) -> None:
+    a, b, y = named_data()
+    model = ByName()
+    model.build({"b": (None, 3), "a": (None, 2)})
+    assert (model.input_names, model.input_shape) == (["b", "a"], [(None, 3), (None, 2)])
+    # The same layers over a list.
+    left, right = Input((2,)), Input((3,))
+    listed = Model([left, right], model.left(left) - 2 * model.right(right))
+    for each in (model, listed):
+        each.compile("sgd", "mse")
+    before = model.get_weights()
+    listed.fit([a, b], y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    wanted = model.get_weights()
+    model.set_weights(before)
+    valid = ({"b": b, "a": a}, y)
+    history = model.fit({"a": a, "b": b}, y, 4, 2, shuffle=False, verbose=0, validation_data=valid).history
+    for made, expected in zip(model.get_weights(), wanted, strict=True):
+        np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
+    (k, c), (kernel, bias) = model.left.get_weights(), model.right.get_weights()
+    expected = a @ k + c - 2 * (b @ kernel + bias)
+    for found in (
+        model.predict({"a": a, "b": b}),
+        model.predict_on_batch({"b": b, "a": a}),
+        model({"b": b, "a": a}).numpy(),
+        model.predict([b, a]),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    loss = np.mean((expected - y) ** 2)
+    for value in (
+        history["val_loss"][-1],
+        model.evaluate({"a": a, "b": b}, y, verbose=0),
+        model.test_on_batch({"b": b, "a": a}, y),
+        model.train_on_batch({"a": a, "b": b}, y),
+    ):
+        np.testing.assert_allclose(value, loss, rtol=1e-5)
+
+
+def test_a_dictionary_as_first_data() -> None:
+    a, b, y = named_data()
+    batches = (batch for batch in [({"b": b, "a": a}, y)] * 3)
+    model = ByName()
+    model.compile("sgd", "mse")
+    model.fit(batches, steps_per_epoch=2, verbose=0)
+    assert model.input_names == ["b", "a"]
+    eager = ByName()
+    eager.compile("sgd", "mse", run_eagerly=True)
+    with pytest.warns(UserWarning, match="run_eagerly"):
+        eager.train_on_batch({"a": a, "b": b}, y)
+    eager.set_weights(model.get_weights())
+    np.testing.assert_allclose(eager.predict({"b": b, "a": a}), model.predict({"a": a, "b": b}), rtol=1e-5, atol=1e-6)
+    # Tensors, inside another model.
+    x, z = Masking()(Input((2,))), Input((3,))
+    tower = ByName()
+    outer = Model([x, z], tower({"b": z, "a": x}))
+    tower.set_weights(model.get_weights())
+    np.testing.assert_allclose(outer.predict([a, b]), model.predict({"a": a, "b": b}), rtol=1e-5, atol=1e-6)
+
+
+def test_mistakes_with_dictionaries() -> None:
+    a, b, y = named_data()
+    model = ByName(name="named")
+    with pytest.raises(KeyError, match="b"):
+        model({"a": a})
+    # What did not work is forgotten.
+    model({"a": a, "b": b})
+    for wrong in ({"a": a}, {"a": a, "b": b, "c": b}):
+        with pytest.raises(
+            ValueError, match="'named' has the inputs 'a', 'b', received values for 'a'.*The first dict"
+        ):
+            model(wrong)
+    model.predict({"a": a, "b": b})
+    with pytest.raises(ValueError, match="No input was given for 'b': the dictionary has the names 'a', the model"):
+        model.predict({"a": a})
+    with pytest.raises(ValueError, match="'named' has the inputs 'a', 'b', received 1: pass a dictionary by these"):
+        model(a)
+    with pytest.raises(TypeError, match=r"a dictionary of inputs by name, received one of \[1\]"):
+        ByName()({1: a})
+    with pytest.raises(ValueError, match="has no inputs with names yet, received values for 'a'. Pass an array, or"):
+        Sequential([Dense(1)]).predict({"a": a})
 
 
 def test_training_argument() -> None:
