@@ -62,12 +62,14 @@ class Saved:
 
         return to_yaml(self, **kwargs)
 
-    def export(self, filepath: Any) -> None:
-        """Writes the model as an ONNX file, for prediction by other programs.
+    def export(self, filepath: Any, opset: int = 18, float64: bool = False) -> None:
+        """Writes the model as an ONNX file, for prediction by other programs; see `multikeras.saving.onnx.export`.
 
         Args:
             filepath: The file, `*.onnx`.
+            opset: The version of ONNX's operators that the file asks for, 18 or later.
+            float64: Whether what is of type float64 is computed in it rather than in float32.
         """
         from multikeras.saving.onnx import export
 
-        export(self, filepath)
+        export(self, filepath, opset, float64)

@@ -1,4 +1,8 @@
-"""Primitives as operators of ONNX: a function for each, from tensors to the name of the result."""
+"""Primitives as operators of ONNX: a function for each, from tensors to the name of the result.
+
+Here are those that compute; `shapes` has those that move entries, `windows` convolution and pooling, `control` loops
+and branches.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,28 @@ from typing import Any
 
 import numpy as np
 
+from multikeras.contract import is_float
 from multikeras.graph.tensor import Tensor
-from multikeras.saving.onnx.export import Graph, element_type
+from multikeras.saving.onnx import means
+from multikeras.saving.onnx.graph import Graph
 
 #: By name of the primitive: `(graph, result, *inputs, **attributes)` gives the name, or the names, of the results.
 OPERATORS: dict[str, Callable[..., Any]] = {}
 
+
+def operator(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a function that of a primitive."""
+
+    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+        OPERATORS[name] = function
+        return function
+
+    return keep
+
+
+#: Operators whose result has the type of the operands.
 _SAME = {
     "abs": "Abs",
-    "add": "Add",
     "arccos": "Acos",
     "arccosh": "Acosh",
     "arcsin": "Asin",
@@ -29,24 +46,16 @@ _SAME = {
     "cos": "Cos",
     "cosh": "Cosh",
     "det": "Det",
-    "divide": "Div",
-    "equal": "Equal",
     "erf": "Erf",
     "exp": "Exp",
     "floor": "Floor",
-    "greater": "Greater",
-    "greater_equal": "GreaterOrEqual",
     "identity": "Identity",
-    "isnan": "IsNaN",
-    "less": "Less",
-    "less_equal": "LessOrEqual",
     "log": "Log",
     "logical_and": "And",
     "logical_not": "Not",
     "logical_or": "Or",
     "logical_xor": "Xor",
     "matmul": "MatMul",
-    "multiply": "Mul",
     "negative": "Neg",
     "power": "Pow",
     "relu": "Relu",
@@ -58,72 +67,108 @@ _SAME = {
     "softplus": "Softplus",
     "sqrt": "Sqrt",
     "stop_gradient": "Identity",
-    "subtract": "Sub",
     "tan": "Tan",
     "tanh": "Tanh",
-    "where": "Where",
+}
+
+#: Operators that give booleans.
+_FLAGS = {
+    "equal": "Equal",
+    "greater": "Greater",
+    "greater_equal": "GreaterOrEqual",
+    "isnan": "IsNaN",
+    "less": "Less",
+    "less_equal": "LessOrEqual",
 }
 
 
-def _plain(kind: str) -> Callable[..., str]:
-    return lambda graph, result, *inputs, **attributes: graph.node(kind, [graph.name_of(x) for x in inputs])
+def _plain(kind: str, back: bool) -> Callable[..., str]:
+    return lambda graph, result, *inputs: graph.typed(kind, graph.names_of(inputs), inputs[0].dtype, back=back)
 
 
-OPERATORS.update({name: _plain(kind) for name, kind in _SAME.items()})
+OPERATORS.update({name: _plain(kind, True) for name, kind in _SAME.items()})
+OPERATORS.update({name: _plain(kind, False) for name, kind in _FLAGS.items()})
 
 
-def _operator(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
-        OPERATORS[name] = function
-        return function
+def _unless_neutral(kind: str, neutral: int, both: bool) -> Callable[..., str]:
+    """An operator that leaves a tensor as it is beside a certain number."""
 
-    return keep
+    def make(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
+        for one, other in ((x, y), (y, x))[: 2 if both else 1]:
+            if one.shape == result.shape and graph.fixed.is_number(other, neutral):
+                return graph.name_of(one)
+        return graph.typed(kind, graph.names_of([x, y]), x.dtype)
+
+    return make
+
+
+OPERATORS["multiply"] = _unless_neutral("Mul", 1, True)
+OPERATORS["add"] = _unless_neutral("Add", 0, True)
+OPERATORS["subtract"] = _unless_neutral("Sub", 0, False)
 
 
 # -- element by element -------------------------------------------------------------------------
 
 
-@_operator("expm1")
+@operator("where")
+def _where(graph: Graph, result: Tensor, condition: Tensor, x: Tensor, y: Tensor) -> str:
+    # The condition comes first and keeps its type.
+    chosen = [graph.name_of(x), graph.name_of(y)]
+    here = graph.held(x.dtype)
+    from multikeras.saving.onnx.types import working
+
+    inside = working("Where", here)
+    names = [graph.cast(name, here, inside) for name in chosen]
+    return graph.cast(graph.node("Where", [graph.name_of(condition), *names]), inside, here)
+
+
+@operator("expm1")
 def _expm1(graph: Graph, result: Tensor, x: Tensor) -> str:
     return graph.node("Sub", [graph.node("Exp", [graph.name_of(x)]), graph.constant(1, x.dtype)])
 
 
-@_operator("log1p")
+@operator("log1p")
 def _log1p(graph: Graph, result: Tensor, x: Tensor) -> str:
     return graph.node("Log", [graph.node("Add", [graph.name_of(x), graph.constant(1, x.dtype)])])
 
 
-@_operator("isfinite")
+@operator("isfinite")
 def _isfinite(graph: Graph, result: Tensor, x: Tensor) -> str:
     name = graph.name_of(x)
-    return graph.node("Not", [graph.node("Or", [graph.node("IsNaN", [name]), graph.node("IsInf", [name])])])
+    infinite = graph.typed("IsInf", [name], x.dtype, back=False)
+    return graph.node("Not", [graph.node("Or", [graph.node("IsNaN", [name]), infinite])])
 
 
-@_operator("not_equal")
+@operator("not_equal")
 def _not_equal(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
-    return graph.node("Not", [graph.node("Equal", [graph.name_of(x), graph.name_of(y)])])
+    return graph.node("Not", [graph.typed("Equal", graph.names_of([x, y]), x.dtype, back=False)])
 
 
-@_operator("remainder")
-def _remainder(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
-    names = [graph.name_of(x), graph.name_of(y)]
-    if not x.dtype.startswith("float"):
-        return graph.node("Mod", names)
-    whole = graph.node("Floor", [graph.node("Div", names)])
-    return graph.node("Sub", [names[0], graph.node("Mul", [whole, names[1]])])
-
-
-@_operator("floor_divide")
-def _floor_divide(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
-    names = [graph.name_of(x), graph.name_of(y)]
-    if x.dtype.startswith("float"):
+def _whole(graph: Graph, x: Tensor, names: Sequence[str]) -> str:
+    """The largest whole number not above a quotient."""
+    if is_float(x.dtype):
         return graph.node("Floor", [graph.node("Div", names)])
-    return graph.node("Div", [graph.node("Sub", [names[0], graph.node("Mod", names)]), names[1]])
+    rest = graph.typed("Mod", names, x.dtype)
+    return graph.typed("Div", [graph.typed("Sub", [names[0], rest], x.dtype), names[1]], x.dtype)
+
+
+@operator("remainder")
+def _remainder(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
+    names = graph.names_of([x, y])
+    if not is_float(x.dtype):
+        return graph.typed("Mod", names, x.dtype)
+    return graph.node("Sub", [names[0], graph.node("Mul", [_whole(graph, x, names), names[1]])])
+
+
+@operator("floor_divide")
+def _floor_divide(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
+    return _whole(graph, x, graph.names_of([x, y]))
 
 
 def _extremum(kind: str, boolean: str) -> Callable[..., str]:
     def make(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
-        return graph.node(boolean if x.dtype == "bool" else kind, [graph.name_of(x), graph.name_of(y)])
+        names = graph.names_of([x, y])
+        return graph.node(boolean, names) if x.dtype == "bool" else graph.typed(kind, names, x.dtype)
 
     return make
 
@@ -132,13 +177,57 @@ OPERATORS["maximum"] = _extremum("Max", "Or")
 OPERATORS["minimum"] = _extremum("Min", "And")
 
 
-def _cast(graph: Graph, name: str, dtype: str) -> str:
-    return graph.node("Cast", [name], to=element_type(dtype))
+@operator("cast")
+def _cast(graph: Graph, result: Tensor, x: Tensor, dtype: str) -> str:
+    name = graph.name_of(x)
+    if dtype == "bfloat16" and x.dtype != "bfloat16":
+        # Values are rounded to the type, though they are held in a wider one.
+        return graph.cast(graph.cast(name, graph.held(x.dtype), dtype), dtype, graph.held(dtype))
+    return graph.cast(name, graph.held(x.dtype), graph.held(dtype))
 
 
-@_operator("cast")
-def _cast_operator(graph: Graph, result: Tensor, x: Tensor, dtype: str) -> str:
-    return _cast(graph, graph.name_of(x), dtype)
+def _shift(graph: Graph, x: Tensor, y: Tensor) -> tuple[list[str], str]:
+    """The operands as int64, and 2 to the power y."""
+    wide = [graph.cast(name, x.dtype, "int64") for name in graph.names_of([x, y])]
+    return wide, graph.node("Pow", [graph.constant(2), wide[1]])
+
+
+@operator("shift_left")
+def _shift_left(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
+    (value, _), factor = _shift(graph, x, y)
+    return graph.cast(graph.node("Mul", [value, factor]), "int64", x.dtype)
+
+
+@operator("shift_right")
+def _shift_right(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
+    if x.dtype in ("uint8", "uint32", "uint64"):
+        return graph.node("BitShift", graph.names_of([x, y]), direction="RIGHT")
+    (value, _), factor = _shift(graph, x, y)
+    rest = graph.node("Mod", [value, factor])
+    return graph.cast(graph.node("Div", [graph.node("Sub", [value, rest]), factor]), "int64", x.dtype)
+
+
+@operator("arctan2")
+def _arctan2(graph: Graph, result: Tensor, y: Tensor, x: Tensor) -> str:
+    # 1 / x tells the two zeros apart, whose angles lie half a turn from each other.
+    names, zero = graph.names_of([y, x]), graph.constant(0, y.dtype)
+
+    def negative(name: str) -> str:
+        inverse = graph.node("Div", [graph.constant(1, y.dtype), name])
+        return graph.node("Or", [graph.node("Less", [name, zero]), graph.node("Less", [inverse, zero])])
+
+    def chosen(condition: str, one: str, other: str) -> str:
+        return graph.node("Where", [condition, one, other])
+
+    turn = chosen(negative(names[0]), graph.constant(-np.pi, y.dtype), graph.constant(np.pi, y.dtype))
+    infinite = [graph.typed("IsInf", [name], y.dtype, back=False) for name in names]
+    # Two infinite coordinates make an eighth of a turn.
+    both = graph.node("And", infinite)
+    finite = [chosen(both, graph.node("Sign", [name]), name) for name in names]
+    slope = graph.node("Atan", [graph.node("Div", finite)])
+    # Zeros in both places have no quotient.
+    angle = chosen(graph.node("Equal", [names[0], zero]), graph.node("Mul", [turn, zero]), slope)
+    return graph.node("Add", [angle, chosen(negative(names[1]), turn, zero)])
 
 
 # -- reductions ---------------------------------------------------------------------------------
@@ -147,178 +236,52 @@ def _cast_operator(graph: Graph, result: Tensor, x: Tensor, dtype: str) -> str:
 def _reduction(kind: str) -> Callable[..., str]:
     def make(graph: Graph, result: Tensor, x: Tensor, axis: Sequence[int], keepdims: bool) -> str:
         if not axis:
-            return graph.node("Identity", [graph.name_of(x)])
-        return graph.node(kind, [graph.name_of(x), graph.constant(axis)], keepdims=int(keepdims))
-
-    return make
-
-
-def _reduction_of_flags(kind: str) -> Callable[..., str]:
-    def make(graph: Graph, result: Tensor, x: Tensor, axis: Sequence[int], keepdims: bool) -> str:
-        numbers = _cast(graph, graph.name_of(x), "int32")
-        if axis:
-            numbers = graph.node(kind, [numbers, graph.constant(axis)], keepdims=int(keepdims))
-        return _cast(graph, numbers, "bool")
+            return graph.name_of(x)
+        return graph.typed(kind, [graph.name_of(x)], x.dtype, [graph.constant(axis)], keepdims=int(keepdims))
 
     return make
 
 
 OPERATORS.update({f"reduce_{name}": _reduction(f"Reduce{name.title()}") for name in ("sum", "prod", "max", "min")})
-OPERATORS["reduce_any"] = _reduction_of_flags("ReduceMax")
-OPERATORS["reduce_all"] = _reduction_of_flags("ReduceMin")
+OPERATORS["reduce_any"] = OPERATORS["reduce_max"]
+OPERATORS["reduce_all"] = OPERATORS["reduce_min"]
 
 
-@_operator("argmax")
-def _argmax(graph: Graph, result: Tensor, x: Tensor, axis: int) -> str:
-    return graph.node("ArgMax", [graph.name_of(x)], axis=axis, keepdims=0)
+def _place(kind: str) -> Callable[..., str]:
+    return lambda graph, result, x, axis: graph.typed(
+        kind, [graph.name_of(x)], x.dtype, back=False, axis=axis, keepdims=0
+    )
 
 
-@_operator("argmin")
-def _argmin(graph: Graph, result: Tensor, x: Tensor, axis: int) -> str:
-    return graph.node("ArgMin", [graph.name_of(x)], axis=axis, keepdims=0)
+OPERATORS["argmax"] = _place("ArgMax")
+OPERATORS["argmin"] = _place("ArgMin")
 
 
-@_operator("cumsum")
+@operator("cumsum")
 def _cumsum(graph: Graph, result: Tensor, x: Tensor, axis: int, reverse: bool) -> str:
-    return graph.node("CumSum", [graph.name_of(x), graph.constant(axis)], reverse=int(reverse))
+    return graph.typed("CumSum", [graph.name_of(x)], x.dtype, [graph.constant(axis)], reverse=int(reverse))
 
 
-@_operator("softmax")
+@operator("divide")
+def _divide(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
+    summed = means.summed(graph, x, y)
+    if summed is None:
+        return graph.typed("Div", graph.names_of([x, y]), x.dtype)
+    axis, keepdims = summed.attributes["axis"], summed.attributes["keepdims"]
+    return graph.node("ReduceMean", [graph.name_of(summed.inputs[0]), graph.constant(axis)], keepdims=int(keepdims))
+
+
+@operator("softmax")
 def _softmax(graph: Graph, result: Tensor, x: Tensor) -> str:
     return graph.node("Softmax", [graph.name_of(x)], axis=-1)
 
 
-@_operator("log_softmax")
+@operator("log_softmax")
 def _log_softmax(graph: Graph, result: Tensor, x: Tensor) -> str:
     return graph.node("LogSoftmax", [graph.name_of(x)], axis=-1)
 
 
-# -- shapes -------------------------------------------------------------------------------------
-
-
-def vector(graph: Graph, entries: Any) -> str:
-    """A vector of integers: numbers and integer tensors, or one tensor."""
-    if isinstance(entries, Tensor):
-        return _cast(graph, graph.name_of(entries), "int64")
-    if not any(isinstance(entry, Tensor) for entry in entries):
-        return graph.constant(list(entries))
-    parts = [
-        graph.node("Reshape", [_cast(graph, graph.name_of(e), "int64"), graph.constant([1])])
-        if isinstance(e, Tensor)
-        else graph.constant([e])
-        for e in entries
-    ]
-    return graph.node("Concat", parts, axis=0)
-
-
-@_operator("shape")
-def _shape(graph: Graph, result: Tensor, x: Tensor) -> str:
-    return graph.node("Shape", [graph.name_of(x)])
-
-
-@_operator("reshape")
-def _reshape(graph: Graph, result: Tensor, x: Tensor, shape: Any) -> str:
-    return graph.node("Reshape", [graph.name_of(x), vector(graph, shape)])
-
-
-@_operator("expand_dims")
-def _expand_dims(graph: Graph, result: Tensor, x: Tensor, axis: Sequence[int]) -> str:
-    return graph.node("Unsqueeze", [graph.name_of(x), graph.constant(axis)])
-
-
-@_operator("squeeze")
-def _squeeze(graph: Graph, result: Tensor, x: Tensor, axis: Sequence[int]) -> str:
-    return graph.node("Squeeze", [graph.name_of(x), graph.constant(axis)])
-
-
-def transposed(graph: Graph, name: str, permutation: Sequence[int]) -> str:
-    """A value with its axes in another order."""
-    return graph.node("Transpose", [name], perm=list(permutation))
-
-
-@_operator("transpose")
-def _transpose(graph: Graph, result: Tensor, x: Tensor, permutation: Sequence[int]) -> str:
-    return transposed(graph, graph.name_of(x), permutation)
-
-
-@_operator("broadcast_to")
-def _broadcast_to(graph: Graph, result: Tensor, x: Tensor, shape: Any) -> str:
-    return graph.node("Expand", [graph.name_of(x), vector(graph, shape)])
-
-
-@_operator("concatenate")
-def _concatenate(graph: Graph, result: Tensor, *tensors: Tensor, axis: int) -> str:
-    return graph.node("Concat", [graph.name_of(x) for x in tensors], axis=axis)
-
-
-@_operator("split")
-def _split(graph: Graph, result: Tensor, x: Tensor, axis: int, sizes: Sequence[int]) -> list[str]:
-    names = [graph.fresh("split") for _ in sizes]
-    graph.node("Split", [graph.name_of(x), graph.constant(sizes)], names, axis=axis)
-    return names
-
-
-@_operator("slice")
-def _slice(graph: Graph, result: Tensor, x: Tensor, starts: Any, stops: Any, steps: Any) -> str:
-    if any(isinstance(each, Tensor) for each in (starts, stops, steps)):
-        parts = [vector(graph, each) for each in (starts, stops, steps)]
-        return graph.node("Slice", [graph.name_of(x), parts[0], parts[1], graph.constant(range(x.ndim)), parts[2]])
-    axes = [i for i in range(x.ndim) if (starts[i], stops[i], steps[i]) != (None, None, 1)]
-    if not axes:
-        return graph.node("Identity", [graph.name_of(x)])
-    begins = vector(graph, [0 if starts[i] is None else starts[i] for i in axes])
-    ends = vector(graph, [np.iinfo(np.int64).max if stops[i] is None else stops[i] for i in axes])
-    strides = graph.constant([steps[i] or 1 for i in axes])
-    return graph.node("Slice", [graph.name_of(x), begins, ends, graph.constant(axes), strides])
-
-
-@_operator("flip")
-def _flip(graph: Graph, result: Tensor, x: Tensor, axis: Sequence[int]) -> str:
-    last = graph.constant([-1] * len(axis))
-    before = graph.constant([np.iinfo(np.int64).min] * len(axis))
-    return graph.node("Slice", [graph.name_of(x), last, before, graph.constant(axis), last])
-
-
-@_operator("pad")
-def _pad(graph: Graph, result: Tensor, x: Tensor, padding: Any, value: Any) -> str:
-    amounts = [before for before, _ in padding] + [behind for _, behind in padding]
-    return graph.node("Pad", [graph.name_of(x), graph.constant(amounts), graph.constant(value, x.dtype)])
-
-
-@_operator("gather")
-def _gather(graph: Graph, result: Tensor, x: Tensor, indices: Tensor, axis: int) -> str:
-    return graph.node("Gather", [graph.name_of(x), graph.name_of(indices)], axis=axis)
-
-
-@_operator("take_along_axis")
-def _take_along_axis(graph: Graph, result: Tensor, x: Tensor, indices: Tensor, axis: int) -> str:
-    return graph.node("GatherElements", [graph.name_of(x), graph.name_of(indices)], axis=axis)
-
-
-@_operator("iota")
-def _iota(graph: Graph, result: Tensor, length: Any, dtype: str) -> str:
-    end = graph.name_of(length) if isinstance(length, Tensor) else graph.constant(length)
-    end = graph.node("Reshape", [_cast(graph, end, "int64"), graph.constant([], "int64")])
-    return _cast(graph, graph.node("Range", [graph.constant(0), end, graph.constant(1)]), dtype)
-
-
-@_operator("top_k")
-def _top_k(graph: Graph, result: Tensor, x: Tensor, k: int) -> list[str]:
-    names = [graph.fresh("top"), graph.fresh("top")]
-    graph.node("TopK", [graph.name_of(x), graph.constant([k])], names, axis=-1)
-    return [names[0], _cast(graph, names[1], str(result.known[1]))]
-
-
-def _sorted(which: int) -> Callable[..., str]:
-    def make(graph: Graph, result: Tensor, x: Tensor, axis: int) -> str:
-        name = graph.name_of(x)
-        length = graph.node("Gather", [graph.node("Shape", [name]), graph.constant([axis])])
-        names = [graph.fresh("sorted"), graph.fresh("sorted")]
-        graph.node("TopK", [name, length], names, axis=axis, largest=0)
-        return _cast(graph, names[which], result.dtype)
-
-    return make
-
-
-OPERATORS["sort"] = _sorted(0)
-OPERATORS["argsort"] = _sorted(1)
+@operator("slogdet")
+def _slogdet(graph: Graph, result: Tensor, x: Tensor) -> list[str]:
+    made = graph.node("Det", [graph.name_of(x)])
+    return [graph.node("Sign", [made]), graph.node("Log", [graph.node("Abs", [made])])]
