@@ -22,6 +22,9 @@ from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 # An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.
 _HEADER = 64_512
 
+#: Attribute of a layer that is a model: where its weights belong in it, one after the other.
+_PLACES = "multikeras_places"
+
 
 def write(group: Any, snapshot: Snapshot) -> None:
     """Writes a model, or the weights alone where a snapshot holds no more, into an open group of h5py.
@@ -58,6 +61,8 @@ def _write_weights(group: Any, snapshot: Snapshot) -> None:
     for layer in snapshot.layers:
         made = group.create_group(layer.name)
         _write_names(made, "weight_names", [name for name, _ in layer.weights])
+        if layer.places is not None:
+            write_text(made, _PLACES, to_json(layer.places))
         for name, variable in layer.weights:
             write_array(made, name, storage.seen(variable))
 
@@ -142,7 +147,16 @@ def weights_group(root: Group) -> Group:
 def _read_layer(root: Group, name: str) -> LayerWeights:
     group = root.group(name)
     names = group.texts("weight_names") or []
-    return LayerWeights(name, [(each, group.array(each)) for each in names])
+    return LayerWeights(name, [(each, group.array(each)) for each in names], _read_places(group, len(names)))
+
+
+def _read_places(group: Group, count: int) -> list[int] | None:
+    found = group.json(_PLACES)
+    if found is None:
+        return None
+    if not isinstance(found, list) or {*map(type, found)} != {int} or sorted(found) != list(range(count)):
+        raise CorruptFileError(f"{group.where}: {_PLACES!r} says nothing of {count} weights.")
+    return found
 
 
 def _read_optimizer(root: Group) -> list[tuple[str, np.ndarray]]:

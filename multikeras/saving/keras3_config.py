@@ -178,6 +178,8 @@ def _without_numbers(content: Any) -> Any:
 def _model(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     layers = [from_keras3(layer) for layer in config["layers"]]
     made: dict[str, Any] = {"name": config.get("name"), "layers": layers}
+    if config.get("trainable") is False:
+        made["trainable"] = False
     if kind == "Sequential":
         shape = config.get("build_input_shape")
         if shape is not None and layers and layers[0]["class_name"] != "InputLayer":

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.saving.snapshot import LayerWeights, Snapshot
+from multikeras.saving import layer_order
+from multikeras.saving.snapshot import LayerWeights, Snapshot, names_in
 from multikeras.utils.conv_utils import convert_kernel
 
 Arrays = list[np.ndarray]
@@ -64,7 +65,9 @@ def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> Array
         source: What the file holds.
         snapshot: The file, whose version and backend say how the arrays are laid out.
     """
-    arrays = [value for _, value in source.weights]
+    names, arrays = [name for name, _ in source.weights], [value for _, value in source.weights]
+    ours = names_in(layer.name, layer_order.variables(layer))
+    arrays = layer_order.restored(layer, names, arrays, source.places, ours)
     return _present(layer, arrays, snapshot.keras_version.split(".")[0] == "1", snapshot.backend)
 
 
@@ -89,15 +92,11 @@ def _present(layer: Any, arrays: Arrays, is_first: bool, backend: str) -> Arrays
 
 
 def _nested(model: Any, arrays: Arrays, is_first: bool, backend: str) -> Arrays:
-    """The arrays of a model inside a model, layer by layer.
-
-    Keras 2 lists the trainable weights of all its layers before the others; where nothing is frozen in
-    between, that is the order of the layers.
-    """
+    """The arrays of a model inside a model, layer by layer."""
     found: Arrays = []
     left = list(arrays)
     for layer in model.layers:
-        count = len(layer.weights)
+        count = len(layer_order.variables(layer))
         found += _present(layer, left[:count], is_first, backend)
         left = left[count:]
     return found + left

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multikeras import backend as K
+from multikeras.saving import layer_order
 from multikeras.saving.plain import plain
 from multikeras.saving.streams import Streams, streams_of
 
@@ -35,11 +36,13 @@ class LayerWeights:
 
     Attributes:
         name: Name of the layer.
-        weights: Names and values, in the layer's order; of a model, the variables that have the values.
+        weights: Names and values, in the order of the file; of a model, the variables that have the values.
+        places: Where each belongs among the weights of the layer; None if the file does not say. See `layer_order`.
     """
 
     name: str
     weights: list[tuple[str, Any]]
+    places: list[int] | None = None
 
 
 @dataclass
@@ -89,10 +92,14 @@ def take(model: Any, include_optimizer: bool = True) -> Snapshot:
 
 def weights_of(model: Any) -> list[LayerWeights]:
     """The weights of every layer of a model."""
-    return [
-        LayerWeights(layer.name, list(zip(names_in(layer.name, variables), variables, strict=True)))
-        for layer, variables in ((layer, layer.weights) for layer in model.layers)
-    ]
+    return [_weights_of_layer(layer) for layer in model.layers]
+
+
+def _weights_of_layer(layer: Any) -> LayerWeights:
+    variables = layer_order.variables(layer)
+    named = list(zip(names_in(layer.name, variables), variables, strict=True))
+    places = layer_order.places(layer)
+    return LayerWeights(layer.name, named if places is None else [named[place] for place in places], places)
 
 
 def names_in(layer: str, variables: Sequence[Any]) -> list[str]:

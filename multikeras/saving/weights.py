@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.programs import storage
+from multikeras.saving import layer_order
 from multikeras.saving.older import present_order
 from multikeras.saving.snapshot import LayerWeights, Snapshot
 
@@ -69,7 +70,7 @@ def set_by_name(model: Any, snapshot: Snapshot, where: str, skip_mismatch: bool 
 def _matched(
     layer: Any, source: LayerWeights, arrays: Sequence[np.ndarray], where: str, reshape: bool = False
 ) -> list[tuple[Any, np.ndarray]]:
-    variables = layer.weights
+    variables = layer_order.variables(layer)
     if len(variables) != len(arrays):
         raise ValueError(
             f"Layer {layer.name!r} has {len(variables)} weights ({_shapes(variables)}), and {where} holds "
