@@ -272,13 +272,21 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
     Raises:
         ValueError: If the text is something else.
     """
-    content = json.loads(json_string)
+    try:
+        return _tokenizer(json.loads(json_string))
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"tokenizer_from_json takes what Tokenizer.to_json wrote, received something else: {error}"
+        ) from error
+
+
+def _tokenizer(content: Any) -> Tokenizer:
     config = content.get("config") if isinstance(content, dict) else None
     if not isinstance(config, dict) or "word_index" not in config:
-        raise ValueError("tokenizer_from_json takes what Tokenizer.to_json wrote: there is no 'word_index' in it.")
+        raise ValueError("there is no 'word_index' in it.")
     config = dict(config)
-    words = {name: json.loads(config.pop(name)) for name in ("word_counts", "word_docs", "word_index")}
-    numbers = {name: json.loads(config.pop(name)) for name in ("index_docs", "index_word")}
+    words = {name: _table(config.pop(name), name) for name in ("word_counts", "word_docs", "word_index")}
+    numbers = {name: _table(config.pop(name), name) for name in ("index_docs", "index_word")}
     tokenizer = Tokenizer(**config)
     for name, table in words.items():
         setattr(tokenizer, name, table)
@@ -286,6 +294,13 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
         # JSON has no numbers for keys.
         setattr(tokenizer, name, {int(number): value for number, value in table.items()})
     return tokenizer
+
+
+def _table(text: str, name: str) -> dict[str, Any]:
+    table = json.loads(text)
+    if not isinstance(table, dict):
+        raise ValueError(f"{name!r} is no table.")
+    return table
 
 
 def save_text_tokenizer(tokenizer: Tokenizer, path: str | os.PathLike[str]) -> None:

@@ -29,6 +29,11 @@ def is_zip(source: Any) -> bool:
     return found == b"PK\x03\x04"
 
 
+def name_of(source: Any) -> str:
+    """What messages call an archive: its path, or the name of the file object."""
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the archive"))
+
+
 def members(source: Any, wanted: Mapping[str, bool], limits: Limits = LIMITS) -> dict[str, bytes]:
     """Members of a zip archive, each checked before it is unpacked; others are not looked at.
 
@@ -45,7 +50,7 @@ def members(source: Any, wanted: Mapping[str, bool], limits: Limits = LIMITS) ->
     import zipfile
     import zlib
 
-    where = os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the archive"))
+    where = name_of(source)
     found: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(source) as archive:

@@ -118,7 +118,7 @@ def load_savedmodel(directory: Any) -> Any:
         raise reader.CorruptFileError(f"{where} is no text: {error}") from error
     if not isinstance(content, Mapping) or content.get("format") != _FORMAT:
         raise reader.CorruptFileError(f"{where} is no graph of format {_FORMAT}.")
-    try:
+    with reader.understanding(str(place)):
         with reader.opened(place / _WEIGHTS) as root:
             values = [root.array(str(i)) for i in range(len(content["variables"]))]
         variables = [_variable(entry, value, where) for entry, value in zip(content["variables"], values, strict=True)]
@@ -131,8 +131,6 @@ def load_savedmodel(directory: Any) -> Any:
         single = bool(content["single_input"]), bool(content["single_output"])
         begin, end = (inputs[0] if single[0] else inputs), (outputs[0] if single[1] else outputs)
         return Model(begin, end, name=str(content.get("name", "model")))
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise reader.CorruptFileError(f"{where} cannot be read: {error!r}") from error
 
 
 def _variable(entry: Mapping[str, Any], value: Any, where: str) -> Any:

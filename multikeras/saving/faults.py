@@ -34,10 +34,14 @@ def understanding(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except (UnsafeFileError, CorruptFileError):
-        raise
+    except (UnsafeFileError, CorruptFileError) as error:
+        if where in str(error):
+            raise
+        raise type(error)(f"{where}: {_short(error)}") from error
     except (AttributeError, ArithmeticError, LookupError, RecursionError, TypeError) as error:
-        raise CorruptFileError(f"{where}: the configuration cannot be read: {error!r}") from error
+        raise CorruptFileError(
+            f"{where}: the configuration cannot be read: {type(error).__name__}: {_short(error)}"
+        ) from error
     except MemoryError as error:
         raise UnsafeFileError(f"{where}: the configuration asks for more memory than there is: {error}") from error
     except (ValueError, NotImplementedError) as error:
@@ -45,5 +49,9 @@ def understanding(where: str) -> Iterator[None]:
         if where in str(error) or type(error) not in (ValueError, NotImplementedError, *_CODING):
             raise
         kind = NotImplementedError if isinstance(error, NotImplementedError) else ValueError
-        words = str(error)
-        raise kind(f"{where}: {words if len(words) <= _LONGEST else words[:_LONGEST] + '…'}") from error
+        raise kind(f"{where}: {_short(error)}") from error
+
+
+def _short(error: Exception) -> str:
+    words = str(error)
+    return words if len(words) <= _LONGEST else words[:_LONGEST] + "…"

@@ -74,7 +74,7 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
 def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
     """What an archive holds: configuration and training, weights by path, and its name for messages."""
     found = reader.members(source, {_CONFIG: True, _METADATA: False, _WEIGHTS: True})
-    where = str(source) if isinstance(source, str) or not hasattr(source, "read") else "the archive"
+    where = reader.name_of(source)
     config = _json(found[_CONFIG], f"{where}, {_CONFIG}")
     if not isinstance(config, Mapping):
         raise reader.CorruptFileError(f"{where}: {_CONFIG} holds no model.")

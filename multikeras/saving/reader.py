@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from multikeras.saving import configurations, stored
-from multikeras.saving.archives import is_zip, members
+from multikeras.saving.archives import is_zip, members, name_of
 from multikeras.saving.faults import CorruptFileError, UnsafeFileError, understanding
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.limits import LIMITS, Limits
@@ -34,6 +34,7 @@ __all__ = [
     "group_of",
     "is_zip",
     "members",
+    "name_of",
     "opened",
     "parsed",
     "understanding",

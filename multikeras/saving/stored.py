@@ -1,7 +1,8 @@
 """What a data set of an HDF5 file may be, seen before it is read.
 
 Reading runs the filters of the file inside libhdf5, which takes as much memory as the packed bytes
-unfold to, whatever the data set declares. So packed pieces are unpacked here first, with a limit.
+unfold to, whatever the data set declares, and reads past the end where they unfold to less. So packed
+pieces are unpacked here first, with a limit, and each has to give what the data set declares.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def check(dataset: Any, budget: Budget, where: str, what: str) -> None:
     if len(dataset.shape) > budget.limits.axes:
         raise UnsafeFileError(f"{where}: {what} has {len(dataset.shape)} axes.")
     filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+    allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
     if not set(filters) <= allowed:
         raise UnsafeFileError(f"{where}: {what} is packed by the filters {sorted(set(filters) - allowed)}.")
     size = math.prod(dataset.shape) * kind.itemsize
@@ -78,30 +79,29 @@ def _check_pieces(dataset: Any, filters: list[int], budget: Budget, where: str, 
     pieces = math.prod(-(-n // piece) for n, piece in zip(dataset.shape, dataset.chunks, strict=True))
     if pieces > budget.limits.names:
         raise UnsafeFileError(f"{where}: {what} is cut into {pieces:,} pieces.")
-    if h5py.h5z.FILTER_DEFLATE not in filters:
-        # The others unfold to a hundred times their bytes at most, or to none more.
-        if len(filters) != len(set(filters)):
-            raise UnsafeFileError(f"{where}: {what} is packed several times.")
-        return
     order = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32]
     if filters != [each for each in order if each in filters]:
         raise UnsafeFileError(f"{where}: {what} is packed by the filters {filters} in this order, which is not read.")
-    for offset, mask in _packed(dataset):
-        _, raw = dataset.id.read_direct_chunk(offset)
-        if mask & (1 << filters.index(h5py.h5z.FILTER_DEFLATE)):
-            continue
-        if filters[-1] == h5py.h5z.FILTER_FLETCHER32 and not mask & (1 << (len(filters) - 1)):
-            raw = raw[:-4]
-        try:
-            found = len(zlib.decompressobj().decompress(raw, size + 1))
-        except zlib.error as error:
-            raise CorruptFileError(f"{where}: {what} cannot be unpacked: {error}.") from error
-        if found > size:
-            raise UnsafeFileError(f"{where}: a piece of {what} unfolds to more than its {size:,} bytes.")
+    found: list[Any] = []
+    # Calls from inside libhdf5 must not read.
+    dataset.id.chunk_iter(found.append)
+    for info in found:
+        # The bits of the mask are filters that a piece was not packed by.
+        used = {each for i, each in enumerate(filters) if not info.filter_mask >> i & 1}
+        held = info.size - (4 if h5py.h5z.FILTER_FLETCHER32 in used else 0)
+        if h5py.h5z.FILTER_DEFLATE in used:
+            held = _unpacked(dataset.id.read_direct_chunk(info.chunk_offset)[1][: max(0, held)], size, where, what)
+        if held != size:
+            raise UnsafeFileError(f"{where}: a piece of {what} unfolds to {held:,} bytes, and not to {size:,}.")
 
 
-def _packed(dataset: Any) -> list[tuple[tuple[int, ...], int]]:
-    """Where the pieces that are stored begin, and which filters each was not packed by."""
-    found: list[tuple[tuple[int, ...], int]] = []
-    dataset.id.chunk_iter(lambda info: found.append((info.chunk_offset, info.filter_mask)))
+def _unpacked(raw: bytes, limit: int, where: str, what: str) -> int:
+    """How many bytes come out of a deflated piece, at most one above a limit."""
+    unpacking = zlib.decompressobj()
+    try:
+        found = len(unpacking.decompress(raw, limit + 1))
+    except zlib.error as error:
+        raise CorruptFileError(f"{where}: {what} cannot be unpacked: {error}.") from error
+    if found <= limit and not unpacking.eof:
+        raise CorruptFileError(f"{where}: {what} cannot be unpacked: it is cut off.")
     return found

@@ -59,6 +59,36 @@ def unfolding_piece_behind_a_sum(file: Any) -> None:
     made.id.write_direct_chunk((0, 0), zlib.compress(bytes(1 << 20)) + b"\0\0\0\0")
 
 
+def short_piece(file: Any) -> None:
+    # libhdf5 reads past the end of what is unpacked: other memory of the process, or a crash.
+    made = _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), compression="gzip")
+    made.id.write_direct_chunk((0, 0), zlib.compress(bytes(10)))
+
+
+def short_piece_not_packed(file: Any) -> None:
+    made = _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), compression="gzip", shuffle=True)
+    made.id.write_direct_chunk((0, 0), b"x", 3)
+
+
+def short_piece_of_no_filter(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), shuffle=True).id.write_direct_chunk((0, 0), b"xyz")
+
+
+def short_piece_of_a_sum(file: Any) -> None:
+    _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), fletcher32=True).id.write_direct_chunk((0, 0), b"x")
+
+
+def piece_cut_off(file: Any) -> None:
+    made = _kernel(file, shape=(300, 2), dtype="f4", chunks=(300, 2), compression="gzip")
+    raw = zlib.compress(np.random.RandomState(0).bytes(2400))
+    made.id.write_direct_chunk((0, 0), raw[: len(raw) // 2])
+
+
+def lzf(file: Any) -> None:
+    # Unfolds to whatever it says, as the others do, and nothing here can unpack it first.
+    _kernel(file, data=np.zeros((3, 2), "f4"), chunks=(3, 2), compression="lzf")
+
+
 def no_zlib(file: Any) -> None:
     _kernel(file, shape=(3, 2), dtype="f4", chunks=(3, 2), compression="gzip").id.write_direct_chunk((0, 0), b"x" * 20)
 
@@ -142,8 +172,14 @@ HDF5: dict[str, tuple[Callable[[Any], None], type[Exception], str]] = {
     f.__name__: (f, kind, words)
     for f, kind, words in (
         (wide_piece, UnsafeFileError, "cut into pieces of 40,000,000 bytes"),
-        (unfolding_piece, UnsafeFileError, "unfolds to more than its 24 bytes"),
-        (unfolding_piece_behind_a_sum, UnsafeFileError, "unfolds to more than its 24 bytes"),
+        (unfolding_piece, UnsafeFileError, "unfolds to 25 bytes, and not to 24"),
+        (unfolding_piece_behind_a_sum, UnsafeFileError, "unfolds to 25 bytes, and not to 24"),
+        (short_piece, UnsafeFileError, "unfolds to 10 bytes, and not to 24"),
+        (short_piece_not_packed, UnsafeFileError, "unfolds to 1 bytes, and not to 24"),
+        (short_piece_of_no_filter, UnsafeFileError, "unfolds to 3 bytes, and not to 24"),
+        (short_piece_of_a_sum, UnsafeFileError, "unfolds to -3 bytes, and not to 24"),
+        (piece_cut_off, CorruptFileError, "cut off"),
+        (lzf, UnsafeFileError, "packed by the filters"),
         (no_zlib, CorruptFileError, "cannot be unpacked"),
         (twice_packed, UnsafeFileError, "in this order"),
         (scale_and_offset, UnsafeFileError, "packed by the filters"),
@@ -244,7 +280,9 @@ def test_a_tree_of_links_without_end(tmp_path: Path) -> None:
 
 PACKED: dict[str, dict[str, Any]] = {
     "gzip": {"compression": "gzip", "shuffle": True, "fletcher32": True},
-    "lzf": {"compression": "lzf"},
+    "sums": {"fletcher32": True},
+    "shuffled": {"shuffle": True},
+    "pieces": {},
 }
 
 
