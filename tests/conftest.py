@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+_states: dict[int, Any] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Lets a test draw the same from its module's generators in whichever order tests run, and in whichever process."""
+    import numpy as np
+
+    for value in vars(getattr(item, "module", None) or object).values():
+        if isinstance(value, np.random.Generator):
+            value.bit_generator.state = _states.setdefault(id(value), value.bit_generator.state)
+        elif isinstance(value, np.random.RandomState):
+            value.set_state(_states.setdefault(id(value), value.get_state()))
 
 
 @pytest.fixture
