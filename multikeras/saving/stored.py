@@ -37,22 +37,22 @@ def check(dataset: Any, budget: Budget, where: str, what: str) -> None:
         raise UnsafeFileError(f"{where}: {what} is virtual: its values lie in other files, which are not read.")
     if plist.get_external_count() > 0:
         raise UnsafeFileError(f"{where}: {what} is stored outside the file, where nothing is read.")
-    kind = dataset.dtype
-    if dataset.shape is None or kind.hasobject or not (kind.kind in "biuf" or is_bfloat16(dataset)):
+    kind, shape = dataset.dtype, dataset.shape
+    if shape is None or kind.hasobject or not (kind.kind in "biuf" or is_bfloat16(dataset)):
         raise UnsafeFileError(f"{where}: {what} has type {kind}; only numbers are read.")
-    if len(dataset.shape) > budget.limits.axes:
-        raise UnsafeFileError(f"{where}: {what} has {len(dataset.shape)} axes.")
+    if len(shape) > budget.limits.axes:
+        raise UnsafeFileError(f"{where}: {what} has {len(shape)} axes.")
     filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
     allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
     if not set(filters) <= allowed:
         raise UnsafeFileError(f"{where}: {what} is packed by the filters {sorted(set(filters) - allowed)}.")
-    size = math.prod(dataset.shape) * kind.itemsize
+    size = math.prod(shape) * kind.itemsize
     budget.take(size, what)
     # Pieces may lie on top of each other.
     stored = min(dataset.id.get_storage_size(), budget.stored)
     if size > (budget.limits.unpacked(stored) if filters else stored):
         raise UnsafeFileError(
-            f"{where}: {what} of shape {dataset.shape} declares {size:,} bytes, and the file holds {stored:,} for it."
+            f"{where}: {what} of shape {shape} declares {size:,} bytes, and the file holds {stored:,} for it."
         )
     if dataset.chunks is not None:
         _check_pieces(dataset, filters, budget, where, what, stored)
