@@ -11,7 +11,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
-_INTERNAL: dict[CodeType, bool] = {}
+# By file and not by code, whose hash is that of all its instructions.
+_INTERNAL: dict[str, bool] = {}
 
 Origin = tuple[CodeType, int, str | None]
 
@@ -21,9 +22,9 @@ def capture(layer: str | None) -> Origin | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        internal = _INTERNAL.get(code)
+        internal = _INTERNAL.get(code.co_filename)
         if internal is None:
-            internal = _INTERNAL[code] = code.co_filename.startswith(_PACKAGE)
+            internal = _INTERNAL[code.co_filename] = code.co_filename.startswith(_PACKAGE)
         if not internal:
             return code, frame.f_lasti, layer
         frame = frame.f_back
