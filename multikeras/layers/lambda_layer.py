@@ -2,53 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import weakref
 from collections.abc import Callable, Mapping
-from types import CodeType
 from typing import Any
 
-from multikeras import backend as K
+import numpy as np
+
 from multikeras import lookup
+from multikeras.layers import named_functions
 from multikeras.layers.base import Layer
-
-#: Functions that this process gave to a Lambda, by the digest of their code.
-_seen: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-
-
-def _digest(function: Callable[..., Any]) -> str | None:
-    """A number of the code of a Python function, None for other callables."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return None
-    return hashlib.sha256(repr(_described(code)).encode()).hexdigest()[:32]
-
-
-def _described(code: CodeType) -> Any:
-    constants = [_described(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return code.co_code, constants, code.co_names, code.co_varnames
-
-
-#: What K has beside functions of tensors: a configuration that names them wants to change or to ask this process.
-_NO_LAYER = frozenset(
-    {
-        *("backend", "backend_info", "batch_get_value", "batch_set_value", "clear_session", "control_dependencies"),
-        *("custom_gradient", "eager", "epsilon", "eval", "floatx", "function", "get_session", "get_uid", "get_value"),
-        *("gradients", "image_data_format", "image_dim_ordering", "learning_phase", "manual_variable_initialization"),
-        *("matmul_precision", "moving_average_update", "name_scope", "numpy_function", "print_tensor", "reset_uids"),
-        *("set_backend", "set_device", "set_epsilon", "set_floatx", "set_image_data_format", "set_image_dim_ordering"),
-        *("set_learning_phase", "set_matmul_precision", "set_session", "set_value", "symbolic", "update", "update_add"),
-        *("update_sub", "use_backend"),
-    }
-)
-
-
-def _of_backend(name: Any) -> Callable[..., Any] | None:
-    """The function of K of this name that a Lambda may be around, or None."""
-    if name not in K.__all__ or name in _NO_LAYER:
-        return None
-    found: Callable[..., Any] | None = getattr(K, name)
-    return found
 
 
 class Lambda(Layer):
@@ -81,9 +42,12 @@ class Lambda(Layer):
         if output_shape is not None and not callable(output_shape) and not isinstance(output_shape, (tuple, list)):
             raise TypeError(f"Lambda: output_shape is a tuple, a list or a function, received {output_shape!r}.")
         self._output_shape = output_shape
-        digest = _digest(function)
-        if digest is not None:
-            _seen[digest] = function
+        for each in self.functions():
+            named_functions.meet(each)
+
+    def functions(self) -> list[Callable[..., Any]]:
+        """The function, and those for the shape and the mask of the output if there are any."""
+        return [each for each in (self.function, self._output_shape, self.mask) if callable(each)]
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         arguments = dict(self.arguments)
@@ -111,32 +75,63 @@ class Lambda(Layer):
         return values if self._output_shape is None else super()._with_shapes(record, values, single)
 
     def get_config(self) -> dict[str, Any]:
-        stated = self._output_shape
-        return {
+        """The constructor's arguments, functions by name and a digest of their code.
+
+        Raises:
+            NotImplementedError: If the mask is no function.
+        """
+        if self.mask is not None and not callable(self.mask):
+            raise NotImplementedError(
+                f"Lambda layer {self.name!r} has a mask that is no function, which a configuration cannot hold: pass "
+                "mask=function, which is called with inputs and mask."
+            )
+        config = {
             **super().get_config(),
-            "function": getattr(self.function, "__name__", type(self.function).__name__),
-            "digest": _digest(self.function),
-            "output_shape": stated.__name__ if callable(stated) else stated,
-            "arguments": self.arguments,
+            **_named("function", self.function),
+            **_named("output_shape", self._output_shape),
+            "arguments": {name: _plain(value) for name, value in self.arguments.items()},
         }
+        # Keras 2 has no mask in its files.
+        return config if self.mask is None else {**config, **_named("mask", self.mask)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-        """A layer around the function that the configuration names.
+        """A layer around the functions that the configuration names.
 
         Raises:
-            ValueError: If no such function is known; the message says how to make it known.
+            ValueError: If one of them is not known; the message says how to make it known.
         """
         config = dict(config)
-        name, digest = config.pop("function"), config.pop("digest", None)
-        known = {**lookup.get_custom_objects(), **(custom_objects or {})}
-        function = known.get(name) or (_seen.get(digest) if digest else None) or _of_backend(name)
-        if function is None:
-            raise ValueError(
-                f"Lambda layer {config.get('name')!r} needs the function {name!r}, which is not known here, and a "
-                f"configuration never holds code. Pass custom_objects={{{name!r}: function}}."
-            )
-        stated = config.get("output_shape")
-        if isinstance(stated, str):
-            config["output_shape"] = lookup.find(stated, {}, "function", custom_objects)
-        return cls(function, **config)
+        for key, beside in _DIGESTS.items():
+            value, digest = config.get(key), config.pop(beside, None)
+            if key == "function" or isinstance(value, str):
+                what = key if key == "function" else f"function for {key}"
+                config[key] = named_functions.found(value, digest, custom_objects, config.get("name"), what)
+        arguments = config.get("arguments") or {}
+        config["arguments"] = {name: _value(value) for name, value in arguments.items()}
+        return cls(**config)
+
+
+#: By argument: where the digest of a function stands.
+_DIGESTS = {"function": "digest", "output_shape": "output_shape_digest", "mask": "mask_digest"}
+
+
+def _named(key: str, value: Any) -> dict[str, Any]:
+    """An argument in a configuration, with its digest if it is a function."""
+    if not callable(value):
+        return {key: value}
+    # What it was made with may have changed since the layer was.
+    return {key: named_functions.written(value), _DIGESTS[key]: named_functions.meet(value)}
+
+
+def _plain(value: Any) -> Any:
+    """An argument of the function; arrays as Keras 2 writes them, with their type."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return {"type": "ndarray", "value": value.tolist(), "dtype": value.dtype.name}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("type") == "ndarray":
+        return np.array(value["value"], dtype=value.get("dtype"))
+    return value

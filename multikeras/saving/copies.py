@@ -79,7 +79,7 @@ def _inside(layer: Any) -> list[Any]:
 
 def _known(layer: Any, for_pickle: bool) -> dict[str, Any]:
     """Classes and functions of one's own in a layer or model, by name."""
-    from multikeras.layers import Lambda
+    from multikeras.layers import Lambda, named_functions
 
     found: dict[str, Any] = {}
     for inner in _inside(layer):
@@ -88,9 +88,12 @@ def _known(layer: Any, for_pickle: bool) -> dict[str, Any]:
             found[lookup.get_registered_name(kind)] = kind
         # In this process the code itself tells which function is meant.
         if for_pickle and isinstance(inner, Lambda):
-            name = getattr(inner.function, "__name__", type(inner.function).__name__)
-            if found.setdefault(name, inner.function) is not inner.function:
-                raise TypeError(f"Two functions called {name!r} are in Lambda layers: give them names of their own.")
+            for function in inner.functions():
+                name = named_functions.written(function)
+                if found.setdefault(name, function) is not function:
+                    raise TypeError(
+                        f"Two functions called {name!r} are in Lambda layers: give them names of their own."
+                    )
     return found
 
 
