@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from multikeras import backend as K
 from multikeras.saving import reader
-from multikeras.saving.graph_format import from_data, to_data
+from multikeras.saving.atomic import replacing
+from multikeras.saving.graph_format import from_data
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.limits import LIMITS
+from multikeras.saving.prediction import PredictionWriter
 
-_GRAPH, _WEIGHTS = "graph.json", "weights.h5"
+_GRAPH = "graph.json"
 _FORMAT = 1
+
+#: Names that a file of weights may have: a new one where an export is replaced.
+_WEIGHTS = re.compile(r"weights(\.[0-9a-f]{8})?\.h5")
 
 
 def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> None:
     """Writes a directory that is enough for prediction.
 
     It holds the graph of the model itself, so that nothing else is needed to run it: no class of one's own, no
-    function behind a Lambda. The learning phase is that of testing.
+    function behind a Lambda. The learning phase is that of testing; what only training computes is left out. Where an
+    export is replaced, the old one counts until the new one is whole.
 
     Args:
         model: A built model.
@@ -45,6 +53,11 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
     if target.exists() and (not overwrite or not (target / _GRAPH).exists()):
         raise FileExistsError(f"{target} exists" + ("." if not overwrite else " and is no export of a model."))
     variables = model.weights
+    graph = PredictionWriter(model.inputs, variables, f"Model {model.name!r}").graph(model.outputs)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = not target.exists()
+    place = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part") if fresh else target
+    weights = "weights.h5" if fresh else f"weights.{os.urandom(4).hex()}.h5"
     content = {
         "format": _FORMAT,
         "name": model.name,
@@ -52,37 +65,31 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
         "output_names": list(model.output_names),
         "single_input": model._single_input,
         "single_output": model._single_output,
+        "weights": weights,
         "variables": [{"name": v.name, "shape": list(v.shape), "dtype": v.dtype} for v in variables],
-        "graph": to_data(model.inputs, model.outputs, variables, f"Model {model.name!r}"),
+        "graph": graph,
     }
     text = json.dumps(content)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
-    draft.mkdir()
-    import shutil
-
+    if fresh:
+        place.mkdir()
     try:
-        (draft / _GRAPH).write_text(text, encoding="utf-8")
-        with _h5py().File(draft / _WEIGHTS, "w") as file:
+        with replacing(place / weights) as draft, _h5py().File(draft, "w") as file:
             for i, value in enumerate(K.batch_get_value(variables)):
                 file.create_dataset(str(i), data=value)
-        _replace(draft, target)
+        # From here on the new weights count, and not before.
+        with replacing(place / _GRAPH) as draft:
+            draft.write_text(text, encoding="utf-8")
+        if fresh:
+            os.rename(place, target)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        if fresh:
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            (place / weights).unlink(missing_ok=True)
         raise
-
-
-def _replace(draft: Path, target: Path) -> None:
-    """Puts a directory in the place of another; one of the two is whole at any moment."""
-    if not target.exists():
-        os.rename(draft, target)
-        return
-    import shutil
-
-    before = target.with_name(f".{target.name}.{os.urandom(4).hex()}.old")
-    os.rename(target, before)
-    os.rename(draft, target)
-    shutil.rmtree(before)
+    for each in target.glob("weights*.h5"):
+        if _WEIGHTS.fullmatch(each.name) and each.name != weights:
+            each.unlink(missing_ok=True)
 
 
 def is_export(source: Any) -> bool:
@@ -101,14 +108,17 @@ def load_savedmodel(directory: Any) -> Any:
 
     Raises:
         FileNotFoundError: If it is no such directory.
+        TypeError: If it is no path.
         ValueError: If it is damaged, or asks for what no file may.
     """
     from multikeras.layers import Input
     from multikeras.models import Model
 
+    if not isinstance(directory, (str, os.PathLike)):
+        raise TypeError(f"load_savedmodel takes the path of a directory, received {type(directory).__name__}.")
     place = Path(directory)
     if not (place / _GRAPH).is_file():
-        raise FileNotFoundError(f"{place} is no export of a model: there is no {_GRAPH} in it.")
+        raise FileNotFoundError(_missing(place))
     where = str(place / _GRAPH)
     if (place / _GRAPH).stat().st_size > LIMITS.text_bytes:
         raise reader.UnsafeFileError(f"{where} is larger than {LIMITS.text_bytes:,} bytes.")
@@ -119,18 +129,53 @@ def load_savedmodel(directory: Any) -> Any:
     if not isinstance(content, Mapping) or content.get("format") != _FORMAT:
         raise reader.CorruptFileError(f"{where} is no graph of format {_FORMAT}.")
     with reader.understanding(str(place)):
-        with reader.opened(place / _WEIGHTS) as root:
+        weights = content.get("weights", "weights.h5")
+        if not isinstance(weights, str) or not _WEIGHTS.fullmatch(weights):
+            raise reader.UnsafeFileError(f"{where} names the weights {weights!r}, which is no file of an export.")
+        with reader.opened(place / weights) as root:
             values = [root.array(str(i)) for i in range(len(content["variables"]))]
         variables = [_variable(entry, value, where) for entry, value in zip(content["variables"], values, strict=True)]
         specs = [entry for entry in content["graph"]["entries"] if "input" in entry]
+        _check_counts(content, specs, where)
         inputs = [
             Input(batch_shape=tuple(entry["shape"]), dtype=str(entry["dtype"]), name=str(name))
             for entry, name in zip(specs, content["input_names"], strict=True)
         ]
         _, outputs = from_data(content["graph"], inputs, variables, where)
+        outputs = _named(outputs, [str(name) for name in content["output_names"]], [t.name for t in inputs])
         single = bool(content["single_input"]), bool(content["single_output"])
         begin, end = (inputs[0] if single[0] else inputs), (outputs[0] if single[1] else outputs)
         return Model(begin, end, name=str(content.get("name", "model")))
+
+
+def _missing(place: Path) -> str:
+    """What to say of a path that is no export."""
+    if not place.exists():
+        return f"{place} does not exist."
+    if not place.is_dir():
+        return f"{place} is a file and no export of a model, which is a directory. load_model reads files."
+    if (place / "saved_model.pb").exists():
+        return f"{place} is a SavedModel of TensorFlow, which only TensorFlow can run. Save the model there as .h5."
+    return f"{place} is no export of a model: there is no {_GRAPH} in it."
+
+
+def _check_counts(content: Mapping[str, Any], specs: Sequence[Any], where: str) -> None:
+    names, outputs = content["input_names"], content["graph"]["outputs"]
+    for what, found in (("inputs", specs), ("outputs", outputs)):
+        listed = names if what == "inputs" else content["output_names"]
+        if len(found) != len(listed):
+            raise reader.CorruptFileError(
+                f"{where}: the graph has {len(found)} {what} and {len(listed)} names of them."
+            )
+
+
+def _named(outputs: Sequence[Any], names: Sequence[str], taken: Sequence[str]) -> list[Any]:
+    """The outputs as those of layers that have the names of the layers that made them."""
+    from multikeras.layers import Activation
+
+    free = [names.count(name) == 1 and name not in taken for name in names]
+    pairs = zip(outputs, names, free, strict=True)
+    return [Activation("linear", name=name)(output) if fits else output for output, name, fits in pairs]
 
 
 def _variable(entry: Mapping[str, Any], value: Any, where: str) -> Any:

@@ -18,13 +18,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from multikeras.contract import PRIMITIVES
 from multikeras.graph.bodies import SubGraph
-from multikeras.graph.build import ITEM, all_attributes, apply, data_inputs
+from multikeras.graph.build import ITEM, all_attributes, apply
 from multikeras.graph.context import body
 from multikeras.graph.tensor import (
     Constant,
@@ -79,10 +80,12 @@ def to_data(
     Raises:
         NotImplementedError: If it stores, prints or calls Python, or uses a primitive of another package.
     """
-    return _Writer(inputs, variables, where).graph(outputs)
+    return Writer(inputs, variables, where).graph(outputs)
 
 
-class _Writer:
+class Writer:
+    """Writes one graph; see `to_data`."""
+
     def __init__(self, inputs: Sequence[Tensor], variables: Sequence[Variable], where: str) -> None:
         self.where = where
         self.variables = list(variables)
@@ -90,12 +93,32 @@ class _Writer:
         self.entries: list[dict[str, Any]] = []
         self.numbers: dict[Tensor, int] = {}
 
+    def same(self, tensor: Tensor) -> Tensor:
+        """What a tensor is written as: itself, where all of the graph is written."""
+        return tensor
+
+    def read(self, tensor: Tensor) -> Sequence[Tensor]:
+        """The inputs of a tensor that are written."""
+        return tensor.inputs
+
+    def passed(self, tensor: Tensor, body: SubGraph) -> Sequence[Tensor]:
+        """What is passed into a body."""
+        return body.bindings
+
+    def inner(self, places: Sequence[Tensor], where: str) -> Writer:
+        """Writes a body."""
+        return Writer(places, [], where)
+
     def graph(self, outputs: Sequence[Tensor]) -> dict[str, Any]:
+        """The graph up to its outputs."""
         for i, tensor in enumerate(self.inputs):
             self._add(tensor, {"input": i, "shape": list(tensor.shape), "dtype": tensor.dtype})
         for tensor in self._needed(outputs):
             self._add(tensor, self._entry(tensor))
-        return {"entries": self.entries, "outputs": [self.numbers[t] for t in outputs]}
+        return {"entries": self.entries, "outputs": [self._number(t) for t in outputs]}
+
+    def _number(self, tensor: Tensor) -> int:
+        return self.numbers[self.same(tensor)]
 
     def _add(self, tensor: Tensor, entry: dict[str, Any]) -> None:
         self.numbers[tensor] = len(self.entries)
@@ -103,18 +126,22 @@ class _Writer:
 
     def _needed(self, outputs: Sequence[Tensor]) -> list[Tensor]:
         """Everything the outputs are made of beside the inputs, in creation order."""
-        seen = set(self.inputs)
-        found: list[Tensor] = []
-        stack = [t for t in outputs if t not in seen]
-        seen.update(stack)
+        return sorted(self.reached(outputs) - set(self.inputs), key=lambda t: t.serial)
+
+    def reached(self, outputs: Sequence[Tensor]) -> set[Tensor]:
+        """Everything the outputs are made of, up to the inputs."""
+        ends = set(self.inputs)
+        stack = [self.same(t) for t in outputs]
+        seen = set(stack)
         while stack:
             tensor = stack.pop()
-            found.append(tensor)
-            for x in tensor.inputs:
+            if tensor in ends:
+                continue
+            for x in map(self.same, self.read(tensor)):
                 if x not in seen:
                     seen.add(x)
                     stack.append(x)
-        return sorted(found, key=lambda t: t.serial)
+        return seen
 
     def _entry(self, tensor: Tensor) -> dict[str, Any]:
         if isinstance(tensor, Variable):
@@ -132,7 +159,7 @@ class _Writer:
         if isinstance(tensor, (Placeholder, Parameter)) or tensor.primitive is None:
             raise NotImplementedError(f"{self.where} needs {tensor!r}, which is none of its inputs.")
         if tensor.primitive is ITEM:
-            return {"item": tensor.attributes["index"], "of": self.numbers[tensor.inputs[0]]}
+            return {"item": tensor.attributes["index"], "of": self._number(tensor.inputs[0])}
         return self._operation(tensor)
 
     def _operation(self, tensor: Tensor) -> dict[str, Any]:
@@ -143,9 +170,17 @@ class _Writer:
                 f"{self.where} uses {primitive.name!r}, which a file cannot hold: it stores, prints, calls Python, or "
                 "belongs to another package. Put it into a layer of your own."
             )
-        attributes = {name: self._attribute(name, value) for name, value in all_attributes(tensor).items()}
-        made: dict[str, Any] = {"op": primitive.name, "of": [self.numbers[x] for x in data_inputs(tensor)]}
+        attributes = {
+            name: self._body(tensor, value) if isinstance(value, SubGraph) else self._attribute(name, value)
+            for name, value in all_attributes(tensor).items()
+        }
+        inputs = self.read(tensor)[: len(self.read(tensor)) - len(tensor.host)]
+        made: dict[str, Any] = {"op": primitive.name, "of": [self._number(x) for x in inputs]}
         return {**made, "attributes": attributes} if attributes else made
+
+    def _body(self, tensor: Tensor, value: SubGraph) -> dict[str, Any]:
+        inner = self.inner(self.passed(tensor, value), f"{self.where}, {value.scope.label}")
+        return {"graph": inner.graph(value.outputs), "label": value.scope.label}
 
     def _attribute(self, name: str, value: Any) -> Any:
         if value is None or isinstance(value, (bool, int, float, str)):
@@ -153,12 +188,9 @@ class _Writer:
         if isinstance(value, np.generic):
             return value.item()
         if isinstance(value, Tensor):
-            return {"entry": self.numbers[value]}
+            return {"entry": self._number(value)}
         if isinstance(value, (tuple, list)):
             return {"tuple": [self._attribute(name, entry) for entry in value]}
-        if isinstance(value, SubGraph):
-            inner = _Writer(value.bindings, [], f"{self.where}, {value.scope.label}")
-            return {"graph": inner.graph(value.outputs), "label": value.scope.label}
         raise NotImplementedError(f"{self.where} has the attribute {name}={value!r}, which a file cannot hold.")
 
 
@@ -254,7 +286,10 @@ class _Reader:
             raise UnsafeFileError(f"{self.where}: a file may not ask for the primitive {name!r}.")
         inputs = tuple(self._tensor(i) for i in entry["of"])
         attributes = {str(n): self._attribute(v, depth) for n, v in entry.get("attributes", {}).items()}
-        return apply(primitive, inputs, attributes)
+        made = apply(primitive, inputs, attributes)
+        for tensor in made if isinstance(made, list) else [made]:
+            _check_size(tensor, self.where)
+        return made
 
     def _attribute(self, value: Any, depth: int) -> Any:
         if isinstance(value, Mapping):
@@ -281,6 +316,24 @@ class _BodyReader(_Reader):
         number = _count(entry["input"], len(self.made) + 1)
         tensor = self.inputs[number] = Parameter(_shape(entry["shape"]), _dtype(entry["dtype"], self.where))
         return tensor
+
+
+def _check_size(tensor: Tensor, where: str) -> None:
+    """Refuses results that no run could hold, as far as lengths are known."""
+    if tensor.dtype not in _DTYPES:
+        # What only gradients read.
+        return
+    size = prod(n for n in tensor.shape if n is not None) * itemsize(tensor.dtype)
+    if size > LIMITS.array_bytes:
+        raise UnsafeFileError(
+            f"{where}: the graph makes an array of shape {tensor.shape} and type {tensor.dtype} of {size:,} bytes; at "
+            f"most {LIMITS.array_bytes:,} are made."
+        )
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of an entry."""
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
 def _count(number: Any, below: int) -> int:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from multikeras import backend as K
 from multikeras.layers import (
     GRU,
     LSTM,
+    RNN,
     BatchNormalization,
     Bidirectional,
     Conv2D,
@@ -20,6 +25,7 @@ from multikeras.layers import (
     Dropout,
     Embedding,
     Flatten,
+    GaussianNoise,
     Input,
     Lambda,
     Layer,
@@ -27,7 +33,10 @@ from multikeras.layers import (
     concatenate,
 )
 from multikeras.models import Model, Sequential, export_savedmodel, load_model, load_savedmodel
-from multikeras.saving import CorruptFileError, UnsafeFileError
+from multikeras.saving import CorruptFileError, UnsafeFileError, exported
+from multikeras.saving.atomic import replacing
+from tests.layers.layer_table import CASES
+from tests.layers.test_layer_table import call, inputs_of, set_random_weights
 
 RNG = np.random.RandomState(4)
 
@@ -89,16 +98,111 @@ def test_a_directory_predicts_what_the_model_does(each_backend: str, tmp_path: P
     loaded.predict(shorter if len(data) > 1 else shorter[0])
 
 
-def test_exports_move_between_backends(tmp_path: Path) -> None:
-    make, data = MODELS["recurrent"]
-    with K.use_backend("numpy"):
+@pytest.mark.parametrize("reading", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("writing", ["numpy", "jax", "torch"])
+def test_exports_move_between_backends(tmp_path: Path, writing: str, reading: str) -> None:
+    make, data = MODELS["several"]
+    with K.use_backend(writing):
         model = make()
-        expected = model.predict(data[0])
+        expected = model.predict(data)
         export_savedmodel(model, tmp_path / "out")
-    for backend in ("jax", "torch"):
-        with K.use_backend(backend):
-            found = load_savedmodel(tmp_path / "out").predict(data[0])
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    with K.use_backend(reading):
+        found = load_savedmodel(tmp_path / "out").predict(data)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_layer(case: Any, tmp_path: Path) -> None:
+    arrays = inputs_of(case)
+    layer = case.make()
+    inputs, outputs = call(case, layer, arrays)
+    set_random_weights(layer)
+    model = Model(inputs, outputs)
+    export_savedmodel(model, tmp_path / "out")
+    loaded = load_savedmodel(tmp_path / "out")
+    given = arrays if len(arrays) > 1 else arrays[0]
+    np.testing.assert_array_equal(loaded.predict(given), model.predict(given))
+
+
+def test_it_needs_no_class_and_no_function(tmp_path: Path) -> None:
+    export_savedmodel(several(), tmp_path / "out")
+    program = (
+        "import numpy as np, multikeras.models as m; "
+        f"print([r.shape for r in m.load_savedmodel({str(tmp_path / 'out')!r}).predict([np.ones((2, 4))] * 2)])"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+    assert found.stdout.strip() == "[(2, 6), (2, 4)]"
+
+
+class NormalizedCell(Layer):
+    """A cell that stores in training alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state_size = 3
+        self.inner, self.normal = Dense(3), BatchNormalization()
+
+    def build(self, input_shape: Any) -> None:
+        self.inner.build(input_shape)
+        self.normal.build((None, 3))
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        made = self.normal(self.inner(inputs)) + states[0] * 0.5
+        return made, [made]
+
+
+def test_what_only_training_computes_is_left_out(tmp_path: Path) -> None:
+    layers = [RNN(NormalizedCell(), return_sequences=True, input_shape=(None, 2)), GaussianNoise(1.0)]
+    layers += [LSTM(3, dropout=0.5, recurrent_dropout=0.5), Dropout(0.5), BatchNormalization(), Dense(2, name="last")]
+    model = Sequential(layers)
+    export_savedmodel(model, tmp_path / "out")
+    text = (tmp_path / "out" / "graph.json").read_text()
+    assert "learning_phase" not in text
+    assert not re.search(r'"op": "(random|dropout|fold_in|host_select|assign|after)', text)
+    loaded = load_savedmodel(tmp_path / "out")
+    x = RNG.randn(2, 4, 2)
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert loaded.input_names == model.input_names
+    assert loaded.output_names == ["last"]
+    # What was loaded is a model as any other.
+    export_savedmodel(loaded, tmp_path / "again")
+    np.testing.assert_array_equal(load_savedmodel(tmp_path / "again").predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_types(tmp_path: Path, dtype: str) -> None:
+    before = K.floatx()
+    K.set_floatx(dtype)
+    try:
+        model = Sequential([Dense(3, input_shape=(4,), activation="relu"), BatchNormalization(), Dense(2)])
+        export_savedmodel(model, tmp_path / "out")
+        loaded = load_savedmodel(tmp_path / "out")
+        x = RNG.randn(2, 4)
+        np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+        assert {w.dtype for w in loaded.weights} == {dtype}
+    finally:
+        K.set_floatx(before)
+
+
+def test_a_replacement_that_fails_leaves_the_old_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (Sequential([Dense(n, input_shape=(2,))]) for n in (1, 3))
+    export_savedmodel(first, tmp_path / "out")
+    before = sorted(os.listdir(tmp_path / "out"))
+
+    def fails(path: Any) -> Any:
+        if Path(path).name == "graph.json":
+            raise OSError("No space left on device")
+        return replacing(path)
+
+    monkeypatch.setattr(exported, "replacing", fails)
+    for name in ("out", "new"):
+        with pytest.raises(OSError, match="No space left"):
+            export_savedmodel(second, tmp_path / name)
+    assert os.listdir(tmp_path) == ["out"]
+    assert sorted(os.listdir(tmp_path / "out")) == before
+    assert load_savedmodel(tmp_path / "out").output_shape == (None, 1)
 
 
 def test_an_export_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -109,12 +213,22 @@ def test_an_export_is_replaced_as_a_whole(tmp_path: Path) -> None:
     export_savedmodel(second, tmp_path / "out")
     assert load_savedmodel(tmp_path / "out").output_shape == (None, 3)
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert len(os.listdir(tmp_path / "out")) == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("keep")
     with pytest.raises(FileExistsError, match="is no export of a model"):
         export_savedmodel(first, tmp_path / "mine")
     with pytest.raises(FileNotFoundError, match=r"there is no graph\.json"):
         load_savedmodel(tmp_path / "mine")
+    with pytest.raises(FileNotFoundError, match="is a file and no export of a model, .* load_model reads files"):
+        load_savedmodel(tmp_path / "mine" / "file")
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        load_savedmodel(tmp_path / "nowhere")
+    (tmp_path / "mine" / "saved_model.pb").touch()
+    with pytest.raises(FileNotFoundError, match="is a SavedModel of TensorFlow"):
+        load_savedmodel(tmp_path / "mine")
+    with pytest.raises(TypeError, match="takes the path of a directory, received int"):
+        load_savedmodel(3)
 
 
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
@@ -144,6 +258,28 @@ def entry_of(content: dict[str, Any], key: str) -> dict[str, Any]:
     return next(entry for entry in content["graph"]["entries"] if key in entry)
 
 
+def grown(content: dict[str, Any], *lengths: int) -> None:
+    """Lets the graph make a large array of a number."""
+    entries = content["graph"]["entries"]
+    shape = {"tuple": [*lengths]} if max(lengths) < 2**63 else {"tuple": [{"entry": lengths[0]}]}
+    number = {"constant": "AACAPw==", "shape": [], "dtype": "float32"}
+    entries += [number, {"op": "broadcast_to", "of": [len(entries)], "attributes": {"shape": shape}}]
+
+
+def bodies(depth: int) -> Any:
+    """Branches within branches."""
+    flag = {"constant": "AQ==", "shape": [], "dtype": "bool"}
+    graph: Any = {"entries": [flag], "outputs": [0]}
+    for _ in range(depth):
+        both = {key: {"graph": graph, "label": "x"} for key in ("then_body",)}
+        empty = {"graph": {"entries": [flag], "outputs": [0]}, "label": "x"}
+        graph = {
+            "entries": [flag, {"op": "cond", "of": [0], "attributes": {**both, "else_body": empty}}],
+            "outputs": [0],
+        }
+    return graph
+
+
 CHANGES: dict[str, tuple[Any, type[Exception], str]] = {
     "python": (lambda c: entry_of(c, "op").update(op="host_call"), UnsafeFileError, "may not ask for .* 'host_call'"),
     "store": (lambda c: entry_of(c, "op").update(op="assign"), UnsafeFileError, "may not ask for .* 'assign'"),
@@ -153,6 +289,18 @@ CHANGES: dict[str, tuple[Any, type[Exception], str]] = {
     "forwards": (lambda c: c["graph"].update(outputs=["x"]), CorruptFileError, "names entry 'x'"),
     "missing": (lambda c: c.pop("variables"), CorruptFileError, "cannot be read"),
     "shape": (lambda c: c["variables"][0].update(shape=[9, 9]), CorruptFileError, "expected .9, 9."),
+    "weights": (lambda c: c.update(weights="../other.h5"), UnsafeFileError, "which is no file of an export"),
+    "outside": (lambda c: c.update(weights="weights.0123abcd.h5"), FileNotFoundError, "0123abcd"),
+    "names": (lambda c: c.update(output_names=["a", "b"]), CorruptFileError, "1 outputs and 2 names"),
+    "type": (lambda c: entry_of(c, "input").update(dtype="object"), ValueError, "object"),
+    "other type": (lambda c: c["variables"][0].update(dtype="bool"), ValueError, "bool"),
+    "large": (lambda c: grown(c, 10**6, 10**6, 10**6), UnsafeFileError, "an array of shape .* bytes; at most"),
+    "huge": (lambda c: grown(c, 2**70), ValueError, "names entry 1180591620717411303424"),
+    "deep bodies": (
+        lambda c: c["graph"]["entries"].extend(bodies(150)["entries"]),
+        UnsafeFileError,
+        "nested too deep|at depth",
+    ),
     "format": (lambda c: c.update(format=7), CorruptFileError, "no graph of format 1"),
 }
 
@@ -162,3 +310,10 @@ def test_altered_directories_are_refused(tmp_path: Path, name: str) -> None:
     change, kind, words = CHANGES[name]
     with pytest.raises(kind, match=words):
         load_savedmodel(altered(tmp_path, change))
+
+
+def test_a_graph_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    place = altered(tmp_path, lambda content: None)
+    (place / "graph.json").write_text('{"format": 1, "graph": ' + "[" * 50_000 + "]" * 50_000 + "}")
+    with pytest.raises(UnsafeFileError, match=r"graph\.json is nested too deep"):
+        load_savedmodel(place)

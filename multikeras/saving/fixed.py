@@ -38,6 +38,7 @@ class Fixed:
         self._values: dict[Variable, np.ndarray] = {}
 
     def needed(self, tensor: Tensor) -> Sequence[Tensor]:
+        """The inputs of a tensor that are read whatever bodies read."""
         if is_integer_known(tensor):
             return ()
         primitive = tensor.primitive
@@ -47,7 +48,7 @@ class Fixed:
             return [self.selected(tensor)]
         if primitive.bodies:
             # What bodies read from outside is added when they do.
-            return tensor.inputs[: _passed_on(tensor)]
+            return tensor.inputs[: passed_on(tensor)]
         if primitive.name == "after":
             return tensor.inputs[:1]
         return tensor.inputs
@@ -157,7 +158,7 @@ class Fixed:
         return tensor.ndim == 0 and self.is_fixed(tensor) and bool(self.value_of(tensor) == number)
 
 
-def _passed_on(tensor: Tensor) -> int:
+def passed_on(tensor: Tensor) -> int:
     """How many inputs a loop or a branch takes itself."""
     attributes = tensor.attributes
     condition = "num_sequences" not in attributes
