@@ -68,6 +68,11 @@ def hard_sigmoid(x: Any) -> Any:
     return K.hard_sigmoid(x)
 
 
+def hard_sigmoid_6(x: Any) -> Any:
+    """`x / 6 + 0.5` limited to 0 … 1, which is `hard_sigmoid` in Keras 3 and PyTorch."""
+    return K.clip(x / 6.0 + 0.5, 0.0, 1.0)
+
+
 def exponential(x: Any) -> Any:
     """`exp(x)`."""
     return K.exp(x)
@@ -105,6 +110,7 @@ _KNOWN: dict[str, Activation] = {
         tanh,
         sigmoid,
         hard_sigmoid,
+        hard_sigmoid_6,
         exponential,
         gelu,
         silu,

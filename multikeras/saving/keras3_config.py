@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 #: Classes of models, by the name that they have there.
-_MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
+MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
 
 #: By class: arguments with another name there.
-_RENAMED: dict[str, dict[str, str]] = {
+RENAMED: dict[str, dict[str, str]] = {
     "ELU": {},
     "InputLayer": {"batch_shape": "batch_input_shape"},
     "LeakyReLU": {"negative_slope": "alpha"},
@@ -49,6 +49,7 @@ _CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "autocast": (True,),
     "build_input_shape": (),
+    "data_format": ("channels_last",),
     "groups": (1,),
     "keepdims": (False,),
     "optional": (False,),
@@ -64,7 +65,45 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 #: Key of the number of a layer that stands in several places. Keras 3 has "shared_object_id" for it, and fails where it
 #: reads that of a layer which is called in two models; without it, each place gets a copy with the same weights.
-_SHARED = "multikeras_shared_object_id"
+SHARED = "multikeras_shared_object_id"
+
+#: Key of the digest of a Lambda's function, which that layer of Keras 3 does not take.
+DIGEST = "multikeras_digest"
+
+#: What a class is called that has a name of Keras 3 and computes something else, so that it is not mistaken there.
+APART_FROM_THEIRS = "multikeras>"
+
+#: Keras 2's hard sigmoid, clip(0.2 x + 0.5, 0, 1), in words of Keras 3, whose activation of that name is another one.
+HARD_SIGMOID: dict[str, Any] = {
+    "module": "keras.layers",
+    "class_name": "Pipeline",
+    "config": {
+        "layers": [
+            {
+                "module": "keras.layers",
+                "class_name": "Rescaling",
+                "config": {"scale": 0.2, "offset": 0.5, "name": "scaled"},
+                "registered_name": None,
+            },
+            {
+                "module": "keras.layers",
+                "class_name": "ReLU",
+                "config": {"max_value": 1.0, "name": "limited"},
+                "registered_name": None,
+            },
+        ],
+        "name": "hard_sigmoid",
+    },
+    "registered_name": None,
+}
+
+#: The other one, clip(x / 6 + 0.5, 0, 1); by its name alone it would be mistaken for Keras 2's.
+OTHER_HARD_SIGMOID: dict[str, Any] = {
+    "module": "keras.activations",
+    "class_name": "function",
+    "config": "hard_sigmoid",
+    "registered_name": "hard_sigmoid",
+}
 
 #: What stands around the configuration of an object.
 _AROUND = frozenset({"module", "class_name", "config", "registered_name", "build_config", "shared_object_id"})
@@ -111,9 +150,33 @@ def from_keras3(content: Any) -> Any:
         return content["config"]["name"]
     if kind == "function":
         return _name_of_function(content)
+    if _is_hard_sigmoid(content):
+        return "hard_sigmoid"
     if "config" in content and isinstance(kind, str):
         return _object(kind, content)
     return {key: from_keras3(value) for key, value in content.items()}
+
+
+def _is_hard_sigmoid(content: Mapping[str, Any]) -> bool:
+    """Whether a configuration is what `HARD_SIGMOID` has become."""
+    config = content.get("config")
+    if content.get("class_name") != "Pipeline" or not isinstance(config, Mapping):
+        return False
+    found = config.get("layers")
+    wanted = HARD_SIGMOID["config"]["layers"]
+    if not isinstance(found, list) or [each.get("class_name") for each in found] != ["Rescaling", "ReLU"]:
+        return False
+    neutral = {"negative_slope": 0.0, "threshold": 0.0}
+    numbers = ({k: v for k, v in each["config"].items() if isinstance(v, float)} for each in found)
+    return all(
+        {**neutral, **one} == {**neutral, **{k: v for k, v in other["config"].items() if isinstance(v, float)}}
+        for one, other in zip(numbers, wanted, strict=True)
+    )
+
+
+def _activation(key: str, value: Any) -> Any:
+    """An argument by Keras 2's names of activations."""
+    return "hard_sigmoid_6" if key.endswith("activation") and value == "hard_sigmoid" else value
 
 
 def _name_of_function(content: Mapping[str, Any]) -> str:
@@ -126,16 +189,21 @@ def _name_of_function(content: Mapping[str, Any]) -> str:
 
 def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     config = content["config"]
-    name, more = _CLASSES.get(kind, (_MODELS.get(kind, kind), {}))
+    name, more = _CLASSES.get(kind, (MODELS.get(kind, kind), {}))
     registered = content.get("registered_name")
     if isinstance(registered, str) and ">" in registered:
         name = registered
+    is_ours = name.startswith(APART_FROM_THEIRS)
+    name = name.removeprefix(APART_FROM_THEIRS)
     if not isinstance(config, Mapping):
         return {"class_name": name, "config": from_keras3(config)}
-    if kind in _MODELS and "layers" in config:
+    if kind in MODELS and "layers" in config:
         made = _model(kind, config)
     else:
-        made = {**more, **{key: from_keras3(value) for key, value in config.items()}}
+        if not is_ours:
+            _check_same(name, config)
+        # What is a function now was "hard_sigmoid" there, and what is a layer there is ours.
+        made = {**more, **{key: from_keras3(_activation(key, _plain(value))) for key, value in config.items()}}
         if made.get("distribution") == "truncated_normal":
             # What Keras 2 means by normal.
             made["distribution"] = "normal"
@@ -144,13 +212,40 @@ def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         made = _arguments(name, made)
     around = {key: value for key, value in content.items() if key not in _AROUND}
     result: dict[str, Any] = {"class_name": name, "config": made}
-    number = content.get("shared_object_id", around.get(_SHARED))
+    number = content.get("shared_object_id", around.get(SHARED))
     if number is not None:
         result["shared_object_id"] = number
+    if DIGEST in around and isinstance(result["config"], dict):
+        result["config"]["digest"] = around[DIGEST]
     if "inbound_nodes" in around:
         result["name"] = around["name"]
         result["inbound_nodes"] = [_node(node) for node in around["inbound_nodes"]]
     return result
+
+
+def _plain(value: Any) -> Any:
+    """The name of a function that is written as an object."""
+    is_function = isinstance(value, Mapping) and value.get("class_name") == "function"
+    return _name_of_function(value) if is_function else value
+
+
+def _check_same(kind: str, config: Mapping[str, Any]) -> None:
+    """Makes sure that a layer of Keras 3 computes what that of its name does here.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if kind == "UpSampling2D" and config.get("interpolation") not in (None, "nearest"):
+        raise ValueError(
+            f"UpSampling2D {config.get('name')!r} has interpolation={config['interpolation']!r}. Keras 3 takes the "
+            "pixels' centres for that, and here the corners stay where they are (as in Keras 2), so that results would "
+            "differ. Save the model with interpolation='nearest', or put a layer of your own in its place there."
+        )
+    if kind == "ZeroPadding1D" and config.get("data_format") == "channels_first":
+        raise ValueError(
+            f"ZeroPadding1D {config.get('name')!r} has data_format='channels_first', which does not exist here: put a "
+            "Permute layer before and after it."
+        )
 
 
 def _is_like_forward(config: Mapping[str, Any]) -> bool:
@@ -226,8 +321,10 @@ def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     if cls is None or "from_config" in vars(cls):
         # A class that reads its configuration itself knows what stands in it.
         return config
-    renamed = _RENAMED.get(kind, {})
-    known = _accepted(cls)
+    renamed = RENAMED.get(kind, {})
+    known = accepted(cls)
+    if kind == "ZeroPadding1D":
+        known = known - {"data_format"}
     made = {}
     for key, value in config.items():
         key = renamed.get(key, key)
@@ -251,7 +348,7 @@ def _builtin(kind: str) -> Any:
     return None
 
 
-def _accepted(cls: Any) -> set[str]:
+def accepted(cls: Any) -> set[str]:
     """Names of the arguments of a constructor and of those that it passes on."""
     names: set[str] = set()
     for base in cls.__mro__:
@@ -271,142 +368,35 @@ def _accepted(cls: Any) -> set[str]:
     return names
 
 
-# -- to Keras 3 ---------------------------------------------------------------------------------
-
-#: Arguments that exist here alone and change nothing there.
-_OURS_ALONE = frozenset({"implementation", "input_length", "batch_input_shape"})
-
-_MODULES = {
-    "initializer": "keras.initializers",
-    "regularizer": "keras.regularizers",
-    "constraint": "keras.constraints",
-}
-
-_OLD_NAMES = {kind: {ours: theirs for theirs, ours in names.items()} for kind, names in _RENAMED.items()}
-
-
-def to_keras3(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration of a model or a layer in the form of Keras 3.
-
-    Args:
-        content: `{'class_name': …, 'config': …}` as `get_config` gives it.
-    """
-    kind, config = content["class_name"], content["config"]
-    if kind in ("Model", "Sequential") and "layers" in config:
-        made = _model_to_keras3(kind, config)
-        kind = "Functional" if kind == "Model" else kind
-        module = "keras.src.models.functional" if kind == "Functional" else "keras"
-    else:
-        names = _OLD_NAMES.get(kind, {})
-        kept = {key: value for key, value in config.items() if key not in _OURS_ALONE or kind == "InputLayer"}
-        made = {names.get(key, key): _value_to_keras3(key, value) for key, value in kept.items()}
-        module = "keras.layers"
-    result = {"module": module, "class_name": kind, "config": made, "registered_name": None}
-    if "shared_object_id" in content:
-        result[_SHARED] = content["shared_object_id"]
-    if "inbound_nodes" in content:
-        result["name"] = content["name"]
-        result["inbound_nodes"] = content["inbound_nodes"]
-    return result
-
-
-def _model_to_keras3(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    made = {key: value for key, value in config.items() if key != "layers"}
-    made["layers"] = [to_keras3(layer) for layer in config["layers"]]
-    return made
+# -- files that both read ------------------------------------------------------------------------
 
 
 def readable_by_all(content: Any) -> Any:
-    """A configuration of Keras 2 that Keras 3 reads as well.
+    """A configuration of Keras 2 that Keras 3 reads as well; see `keras3_writing`."""
+    from multikeras.saving import keras3_writing
 
-    Keras 3 misreads a first layer that declares the shape of its input, so that every Sequential begins with its input
-    layer; and it wants to know the module of layers inside layers.
-    """
-    if isinstance(content, list):
-        return [readable_by_all(entry) for entry in content]
-    if not isinstance(content, Mapping):
-        return content
-    made = {key: readable_by_all(value) for key, value in content.items()}
-    for key in ("layer", "cell", "backward_layer"):
-        if isinstance(made.get(key), dict) and "class_name" in made[key]:
-            module = "keras" if made[key]["class_name"] in _MODELS else "keras.layers"
-            made[key] |= {"module": module, "registered_name": None}
-            # A model in a wrapper is asked for the shape of one output there, not of a list of one.
-            inside = made[key]["config"]
-            for ends in ("input_layers", "output_layers"):
-                if isinstance(inside, dict) and len(inside.get(ends, ())) == 1:
-                    inside[ends] = inside[ends][0]
-    if isinstance(made.get("cells"), list):
-        made["cells"] = [{**cell, "module": "keras.layers", "registered_name": None} for cell in made["cells"]]
-    if made.get("class_name") in _APART and "inbound_nodes" in made:
-        made["inbound_nodes"] = [_with_inputs_apart(node) for node in made["inbound_nodes"]]
-    config = made.get("config")
-    if made.get("class_name") == "Sequential" and isinstance(config, Mapping) and config.get("layers"):
-        begin = _first_input(config)
-        if begin is not None:
-            made["config"] = {**config, "layers": [begin, *_undeclared(config["layers"])]}
-    return made
-
-
-#: Layers that take their inputs one by one there, where ours take a list.
-_APART = frozenset({"AdditiveAttention", "Attention", "MultiHeadAttention"})
-
-
-def _with_inputs_apart(node: Any) -> Any:
-    """A call in the form of Keras 3, whose inputs are arguments of their own."""
-    if not isinstance(node, list):
-        return node
-    tensors = [
-        {"class_name": "__keras_tensor__", "config": {"shape": [], "dtype": "float32", "keras_history": source[:3]}}
-        for source in node
-    ]
-    return {"args": tensors, "kwargs": node[0][3] if len(node[0]) > 3 else {}}
+    return keras3_writing.readable_by_all(content)
 
 
 def with_listed_inputs(content: Any) -> Any:
-    """A configuration of Keras 2 in which every call lists where its inputs come from."""
+    """What `readable_by_all` made, as it was: every call lists where its inputs come from."""
     if isinstance(content, list):
         return [with_listed_inputs(entry) for entry in content]
     if not isinstance(content, Mapping):
         return content
+    if _is_hard_sigmoid(content):
+        return "hard_sigmoid"
+    if content == OTHER_HARD_SIGMOID:
+        return "hard_sigmoid_6"
     made = {key: with_listed_inputs(value) for key, value in content.items()}
+    if isinstance(made.get("class_name"), str):
+        made["class_name"] = made["class_name"].removeprefix(APART_FROM_THEIRS)
+    if DIGEST in made and isinstance(made.get("config"), dict):
+        made["config"]["digest"] = made.pop(DIGEST)
     nodes = content.get("inbound_nodes")
     if isinstance(nodes, list) and any(isinstance(node, Mapping) for node in nodes):
         made["inbound_nodes"] = [_node(node) for node in nodes]
     return made
-
-
-def _undeclared(layers: Any) -> list[Any]:
-    """Layers of a Sequential, the first without the shape of its input."""
-    first, *others = layers
-    config = {key: value for key, value in first["config"].items() if key not in ("batch_input_shape", "input_dtype")}
-    return [{**first, "config": config}, *others]
-
-
-def _first_input(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The input layer that a first layer's `batch_input_shape` stands for."""
-    listed = config["layers"]
-    first = listed[0]["config"] if listed else {}
-    while "layers" in first and first["layers"]:
-        first = first["layers"][0]["config"]
-    if not listed or listed[0]["class_name"] == "InputLayer" or "batch_input_shape" not in first:
-        return None
-    name = f"{listed[0]['config'].get('name', 'input')}_input"
-    dtype = "int32" if listed[0]["class_name"] == "Embedding" else first.get("dtype", "float32")
-    made = {"batch_input_shape": first["batch_input_shape"], "dtype": dtype, "sparse": False, "name": name}
-    return {"class_name": "InputLayer", "config": made}
-
-
-def _value_to_keras3(key: str, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_value_to_keras3(key, entry) for entry in value]
-    if not isinstance(value, Mapping) or "class_name" not in value or "config" not in value:
-        return value
-    module = next((module for word, module in _MODULES.items() if key.endswith(word)), None)
-    if module is None:
-        return to_keras3(value)
-    config = {name: _value_to_keras3(name, entry) for name, entry in value["config"].items()}
-    return {"module": module, "class_name": value["class_name"], "config": config, "registered_name": None}
 
 
 # -- compile ------------------------------------------------------------------------------------

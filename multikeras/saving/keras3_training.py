@@ -89,7 +89,7 @@ def _optimizer(content: Mapping[str, Any]) -> dict[str, Any]:
             f"{kind} has clipnorm={config['clipnorm']!r}, which there limits each gradient by itself; here it limits "
             "all together, as global_clipnorm does."
         )
-    known = keras3_config._accepted(cls) | {"learning_rate", "clipvalue", "global_clipnorm"}
+    known = keras3_config.accepted(cls) | {"learning_rate", "clipvalue", "global_clipnorm"}
     known |= {"weight_decay"} if kind == "AdamW" else set()
     _check(kind, config, known)
     made = {key: value for key, value in config.items() if value is not None and key in known}
@@ -133,7 +133,7 @@ def _each(value: Any, place: str) -> Any:
     cls = getattr({"losses": losses, "metrics": metrics}[place], content["class_name"], None)
     if not isinstance(cls, type):
         raise _UnknownError(f"there is no {content['class_name']} among the {place} here.")
-    known = keras3_config._accepted(cls)
+    known = keras3_config.accepted(cls)
     made = {}
     for key, given in content["config"].items():
         if key in known:

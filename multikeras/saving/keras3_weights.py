@@ -6,6 +6,7 @@ goes on with the attributes that hold other layers (`cell`, `forward_layer`, `la
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.layers.naming import snake_case
 from multikeras.programs import storage
 from multikeras.saving.hdf5_objects import write_array, write_text
 from multikeras.saving.reader import CorruptFileError, Group
@@ -26,7 +26,7 @@ _NOT_LAYERS = frozenset({"optimizer", "metrics", "loss", "seed_generator", "mult
 
 #: By class: attributes under which weights of the layer itself are kept there, and how many each has with a bias.
 _INNER: dict[str, tuple[str, ...]] = {
-    "MultiHeadAttention": ("query_dense", "key_dense", "value_dense", "output_dense"),
+    "MultiHeadAttention": ("query_dense", "key_dense", "_gate_dense", "value_dense", "output_dense"),
 }
 
 #: Layers in attributes that are not walked there.
@@ -62,8 +62,8 @@ def _walk(layer: Any, path: str, seen: set[int], around: frozenset[int]) -> Iter
     # What the code of a class of one's own keeps twice is one thing there as well.
     by_configuration = type(layer).__module__.startswith("multikeras.")
     own = [*layer._trainable_weights, *layer._non_trainable_weights]
-    inner = _INNER.get(type(layer).__name__)
-    if inner is not None and own:
+    inner = [each for each in _INNER.get(type(layer).__name__, ()) if each != "_gate_dense" or layer.use_gate]
+    if inner and own:
         yield Place(path, layer.name, [])
         count = len(own) // len(inner)
         for i, attribute in enumerate(inner):
@@ -92,7 +92,9 @@ def _container_name(layer: Any) -> str:
 
     if isinstance(layer, Model) and type(layer) in (Model, Sequential):
         return "sequential" if isinstance(layer, Sequential) else "functional"
-    return snake_case(type(layer).__name__)
+    # ConvLSTM2D is conv_lstm2d there, and conv_lst_m2d by the names that Keras 2 gives.
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
 def _children(layer: Any) -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras.programs import storage
-from multikeras.saving import keras3_config, keras3_training, keras3_weights, reader, snapshot
+from multikeras.saving import keras3_config, keras3_training, keras3_weights, keras3_writing, reader, snapshot
 from multikeras.saving.hdf5_objects import write_array
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
@@ -40,7 +40,7 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
 
     taken = snapshot.take(model, include_optimizer)
     assert taken.architecture is not None
-    config = keras3_config.to_keras3(keras3_config.readable_by_all(taken.architecture))
+    config = keras3_writing.to_keras3(keras3_writing.readable_by_all(taken.architecture))
     theirs: dict[str, list[Any]] = {}
     is_complete = False
     if taken.training is not None:

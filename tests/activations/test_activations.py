@@ -39,6 +39,7 @@ CASES = {
     "tanh": ("tanh", {}, torch.tanh),
     "sigmoid": ("sigmoid", {}, torch.sigmoid),
     "hard_sigmoid": ("hard_sigmoid", {}, lambda x: (0.2 * x + 0.5).clamp(0, 1)),
+    "hard_sigmoid_6": ("hard_sigmoid_6", {}, lambda x: (x / 6 + 0.5).clamp(0, 1)),
     "exponential": ("exponential", {}, torch.exp),
     "gelu": ("gelu", {}, F.gelu),
     "gelu_approximate": ("gelu", {"approximate": True}, lambda x: F.gelu(x, approximate="tanh")),
