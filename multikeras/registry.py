@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
 from multikeras import config
@@ -37,6 +38,7 @@ class Description:
         libraries: Modules that have to be there, the backend's own among them.
         distributions: Distributions that bring the libraries, in order of preference.
         install: What installs them.
+        extras: Optional dependencies of this distribution that install them as well, by name.
         origin: How it came to be known.
     """
 
@@ -46,6 +48,7 @@ class Description:
     libraries: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     install: str = ""
+    extras: tuple[str, ...] = ()
     origin: str = "one of the four that multikeras brings"
 
     @property
@@ -87,8 +90,12 @@ BUILT_IN = {
     described.name: described
     for described in (
         Description("numpy", "NumPy", "multikeras_numpy:NumpyBackend", ("numpy",), ("numpy",), "pip install numpy"),
-        Description("jax", "JAX", "multikeras_jax:JaxBackend", ("jax",), ("jax", "jaxlib"), "pip install jax"),
-        Description("torch", "PyTorch", "multikeras_torch:TorchBackend", ("torch",), ("torch",), "pip install torch"),
+        Description(
+            "jax", "JAX", "multikeras_jax:JaxBackend", ("jax",), ("jax", "jaxlib"), "pip install jax", ("jax",)
+        ),
+        Description(
+            "torch", "PyTorch", "multikeras_torch:TorchBackend", ("torch",), ("torch",), "pip install torch", ("torch",)
+        ),
         Description(
             "cupy",
             "CuPy",
@@ -96,6 +103,7 @@ BUILT_IN = {
             ("cupy",),
             ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
             "pip install cupy-cuda13x (or cupy-cuda12x, as nvidia-smi tells the CUDA version)",
+            ("cupy-cuda13x", "cupy-cuda12x"),
         ),
     )
 }
@@ -217,10 +225,9 @@ def resolve(choice: BackendChoice) -> Description:
         reason = "a file may not name a module to import; " if "." in name else ""
         raise ValueError(f"Unknown backend {name!r} ({reason}set by {choice.source}). {_there_are()}")
     if described.missing:
-        mend = f"Install it: {described.install}" if described.install else "Install what brings that module"
         raise ImportError(
             f"The backend {name!r} (set by {choice.source}) needs {' and '.join(map(repr, described.missing))}, "
-            f"which is not installed. {mend}. {_there_are()}"
+            f"which is not installed. {_mend(described)}"
         )
     return described
 
@@ -424,6 +431,29 @@ def _entry_points() -> dict[str, Description]:
                 f"({found[point.name].origin}) and {point.value} ({described.origin}). Uninstall one of them."
             )
     return found
+
+
+def _mend(described: Description) -> str:
+    """What to do about a backend that lacks something."""
+    if described.name not in BUILT_IN:
+        mend = f"Install it: {described.install}" if described.install else "Install what brings that module"
+        return f"{mend}. {_there_are()}"
+    root = Path(__file__).parent.parent
+    checkout = (root / "backends").is_dir()
+    if described.target.partition(":")[0] in described.missing:
+        # The package is there, and what was made of the same sources is not.
+        if checkout:
+            return (
+                f"{root} holds the sources of multikeras, of which only a part is found. Run pip install -e . there, "
+                f"or add {root / 'backends'} to PYTHONPATH."
+            )
+        return "It belongs to multikeras, of which a part is missing: install that again."
+    install = described.install
+    if described.extras:
+        names = [f"'.[{extra}]'" if checkout else f"'multikeras[{extra}]'" for extra in described.extras]
+        where = f"-e {' or '.join(names)} in {root}" if checkout else " or ".join(names)
+        install = f"pip install {where}, or {install}"
+    return f"Install it: {install}. {_there_are()}"
 
 
 def _there_are() -> str:

@@ -166,6 +166,40 @@ def test_description_of_what_is_missing() -> None:
     assert registry.BUILT_IN["numpy"].versions.keys() == {"numpy"}
 
 
+@pytest.mark.parametrize("checkout", [True, False], ids=["clone", "installed"])
+@pytest.mark.parametrize(
+    ("name", "missing", "mends"),
+    [
+        ("jax", "jax", ("-e '.[jax]' in {root}, or pip install jax.", "'multikeras[jax]', or pip install jax.")),
+        ("torch", "torch", ("-e '.[torch]' in {root}, or pip", "'multikeras[torch]', or pip install torch.")),
+        (
+            "cupy",
+            "cupy",
+            ("-e '.[cupy-cuda13x]' or '.[cupy-cuda12x]' in {root}, or", "cupy-cuda12x]', or pip install cupy-"),
+        ),
+        (
+            "jax",
+            "multikeras_jax",
+            ("pip install -e . there, or add {root}/backends to PYTHONPATH", "install that again"),
+        ),
+        ("numpy", "multikeras_numpy", ("pip install -e . there, or add {root}/backends to", "install that again")),
+    ],
+)
+def test_mend_where_something_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checkout: bool, name: str, missing: str, mends: tuple[str, str]
+) -> None:
+    (tmp_path / ("backends" if checkout else "multikeras_jax")).mkdir()
+    monkeypatch.setattr(registry, "__file__", str(tmp_path / "multikeras" / "registry.py"))
+    monkeypatch.setattr(registry, "_module_exists", lambda module: module != missing)
+    with pytest.raises(ImportError) as raised:
+        registry.resolve(config.BackendChoice(name, "the environment variable KERAS_BACKEND"))
+    text = str(raised.value)
+    assert (
+        f"The backend {name!r} (set by the environment variable KERAS_BACKEND) needs {missing!r}, which is not" in text
+    )
+    assert mends[not checkout].format(root=tmp_path) in text
+
+
 def test_backends_of_other_distributions(python: Python, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for distribution, points in (("other", "other = other_backend:SmallBackend"), ("wrong", "wrong = json:loads")):
