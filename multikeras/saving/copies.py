@@ -13,7 +13,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras import lookup
-from multikeras.saving import streams, weights
+from multikeras.saving import flags, states, streams, weights
 
 #: The arguments of compile that are kept, in the order of `Compiled.arguments`.
 _ARGUMENTS = ("loss", "metrics", "loss_weights", "sample_weight_mode", "weighted_metrics")
@@ -68,6 +68,7 @@ def _state(layer: Any, for_pickle: bool) -> dict[str, Any]:
         "trainable": [inner.trainable for inner in _inside(layer)],
         "compiled": _compiled(layer) if is_model else None,
         "streams": streams.streams_of(layer) if is_model and layer.inputs else None,
+        "states": [K.batch_get_value(each) for each in states.states_of(layer)],
     }
 
 
@@ -113,6 +114,7 @@ def _compiled(model: Any) -> dict[str, Any] | None:
         "optimizer": type(compiled.optimizer),
         "config": compiled.optimizer.get_config(),
         "state": compiled.optimizer.get_weights(),
+        "trainable": flags.at_compile(model),
         "arguments": {name: _described(value) for name, value in zip(_ARGUMENTS, compiled.arguments, strict=False)},
     }
 
@@ -158,10 +160,12 @@ def _made_again(state: dict[str, Any]) -> Any:
             made._initial_weights = state["weights"]
     for inner, flag in zip(_inside(made), state["trainable"], strict=False):
         inner.__dict__["trainable"] = flag
+    states.set_states(made, state["states"], "the copy")
     compiled = state["compiled"]
     if compiled is not None:
         arguments = {name: _object(value) for name, value in compiled["arguments"].items()}
-        made.compile(optimizer=compiled["optimizer"].from_config(compiled["config"]), **arguments)
+        with flags.as_compiled(made, compiled["trainable"]):
+            made.compile(optimizer=compiled["optimizer"].from_config(compiled["config"]), **arguments)
         if compiled["state"] and made.inputs:
             weights.set_optimizer(made, [("", value) for value in compiled["state"]])
     if state["streams"]:

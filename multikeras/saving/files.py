@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from multikeras.saving import exported, hdf5_layout, keras3_weights, keras_file, reader, snapshot, weights
+from multikeras.saving import exported, flags, hdf5_layout, keras3_weights, keras_file, reader, snapshot, weights
 from multikeras.saving.atomic import replacing
 from multikeras.saving.byte_code import without_code
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
+from multikeras.saving.states import set_states
 from multikeras.saving.streams import set_streams
 from multikeras.utils.io_utils import H5Dict
 
@@ -118,15 +119,16 @@ def restore(
     paths: keras3_weights.Paths | None = None,
 ) -> Any:
     """The model of a snapshot; its weights may be given by path, as Keras 3 keeps them."""
-    from multikeras.layers import deserialize
+    from multikeras.layers import deserialize, sharing
 
     architecture, functions = without_code(found.architecture, safe_mode, where)
-    with reader.understanding(where):
+    with reader.understanding(where), sharing.apart():
         model = deserialize(architecture, {**(custom_objects or {}), **functions})
     if paths is None:
         weights.set_by_position(model, found, where)
     else:
         keras3_weights.set_weights(model, paths, where)
+    set_states(model, found.states, where)
     if compile and found.training is not None:
         _compile(model, found, where, custom_objects)
     return model
@@ -139,15 +141,17 @@ def _compile(model: Any, found: Snapshot, where: str, custom_objects: Mapping[st
     training = found.training
     assert training is not None
     with reader.understanding(where), custom_object_scope(custom_objects):
+        training = {**training, **training.get("multikeras_given", {})}
         optimizer = optimizers.deserialize(training["optimizer_config"])
-        model.compile(
-            optimizer=optimizer,
-            loss=training.get("loss"),
-            metrics=training.get("metrics"),
-            loss_weights=training.get("loss_weights"),
-            sample_weight_mode=training.get("sample_weight_mode"),
-            weighted_metrics=training.get("weighted_metrics"),
-        )
+        with flags.as_compiled(model, training.get("multikeras_trainable")):
+            model.compile(
+                optimizer=optimizer,
+                loss=training.get("loss"),
+                metrics=training.get("metrics"),
+                loss_weights=training.get("loss_weights"),
+                sample_weight_mode=training.get("sample_weight_mode"),
+                weighted_metrics=training.get("weighted_metrics"),
+            )
     if found.optimizer and model.inputs:
         weights.set_optimizer(model, found.optimizer)
     set_streams(model, found.streams)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.programs import storage
-from multikeras.saving import keras3_config
+from multikeras.saving import keras3_config, states
 from multikeras.saving.hdf5_objects import write_array, write_text, write_texts
 from multikeras.saving.older import present_configuration
 from multikeras.saving.reader import CorruptFileError, Group, understanding
@@ -44,6 +44,7 @@ def _write_model(group: Any, snapshot: Snapshot) -> None:
     _stamp(group, snapshot)
     write_text(group, "model_config", to_json(keras3_config.readable_by_all(snapshot.architecture)))
     _write_weights(group.create_group("model_weights"), snapshot)
+    states.write(group, snapshot.states)
     if snapshot.training is not None:
         write_text(group, "training_config", to_json(snapshot.training))
         if snapshot.streams:
@@ -120,6 +121,7 @@ def read(root: Group) -> Snapshot:
         training=training,
         optimizer=optimizer,
         streams=root.json("multikeras_random_streams"),
+        states=states.read(root),
         keras_version=weights.text("keras_version") or root.text("keras_version") or "1",
         backend=weights.text("backend") or root.text("backend") or "",
     )

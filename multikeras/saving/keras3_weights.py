@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.programs import storage
+from multikeras.saving import states
 from multikeras.saving.hdf5_objects import write_array, write_text
 from multikeras.saving.reader import CorruptFileError, Group
 
@@ -22,7 +23,7 @@ from multikeras.saving.reader import CorruptFileError, Group
 Paths = dict[str, list[np.ndarray]]
 
 #: Parts of a file that hold no weights of layers.
-_NOT_LAYERS = frozenset({"optimizer", "metrics", "loss", "seed_generator", "multikeras_optimizer"})
+_NOT_LAYERS = frozenset({"optimizer", "metrics", "loss", "seed_generator", "multikeras_optimizer", states.GROUP})
 
 #: By class: attributes under which weights of the layer itself are kept there, and how many each has with a bias.
 _INNER: dict[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras.programs import storage
-from multikeras.saving import keras3_config, keras3_training, keras3_weights, keras3_writing, reader, snapshot
+from multikeras.saving import keras3_config, keras3_training, keras3_weights, keras3_writing, reader, snapshot, states
 from multikeras.saving.hdf5_objects import write_array
 from multikeras.saving.libraries import h5py as _h5py
 from multikeras.saving.snapshot import Snapshot
@@ -55,6 +55,7 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
     memory = io.BytesIO()
     with storage.held(), _h5py().File(memory, "w") as weights:
         keras3_weights.write(weights, model)
+        states.write(weights, taken.states)
         for path, values in theirs.items():
             for i, value in enumerate(values):
                 write_array(weights, f"{path}/vars/{i}", storage.seen(value) if K.is_tensor(value) else value)
@@ -73,13 +74,13 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
 
 def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
     """What an archive holds: configuration and training, weights by path, and its name for messages."""
-    found = reader.members(source, {_CONFIG: True, _METADATA: False, _WEIGHTS: True})
+    members = reader.members(source, {_CONFIG: True, _METADATA: False, _WEIGHTS: True})
     where = reader.name_of(source)
-    config = _json(found[_CONFIG], f"{where}, {_CONFIG}")
+    config = _json(members[_CONFIG], f"{where}, {_CONFIG}")
     if not isinstance(config, Mapping):
         raise reader.CorruptFileError(f"{where}: {_CONFIG} holds no model.")
-    with reader.opened(io.BytesIO(found[_WEIGHTS]), name=f"{where}, {_WEIGHTS}") as root:
-        paths = keras3_weights.read(root)
+    with reader.opened(io.BytesIO(members[_WEIGHTS]), name=f"{where}, {_WEIGHTS}") as root:
+        paths, kept = keras3_weights.read(root), states.read(root)
         optimizer, theirs = _numbered(root, _OPTIMIZER), _numbered(root, "optimizer")
     with reader.understanding(where):
         ours = config.get(_OURS)
@@ -91,7 +92,8 @@ def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
             if optimizer is None and theirs and training is not None:
                 optimizer = keras3_training.state_of_numbers([value for _, value in theirs], compiled.get("optimizer"))
         architecture = keras3_config.from_keras3(config)
-    return Snapshot(architecture, [], training, optimizer, streams, keras_version="3", backend=""), paths, where
+    found = Snapshot(architecture, [], training, optimizer, streams, kept, keras_version="3", backend="")
+    return found, paths, where
 
 
 def _json(content: bytes, where: str) -> Any:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.saving import layer_order
+from multikeras.saving import flags, layer_order
 from multikeras.saving.plain import plain
+from multikeras.saving.states import States, states_of
 from multikeras.saving.streams import Streams, streams_of
 
 _LONG_NAMES = {
@@ -55,6 +56,7 @@ class Snapshot:
         training: What compile was told, as plain data; None if the model was not compiled.
         optimizer: Names and values of the optimizer's state, as of `LayerWeights`; None if it was left out.
         streams: Where the random nodes of the model stand; None if it was left out.
+        states: What the stateful layers of the model keep; None if it was left out.
         keras_version: Version of the Keras that wrote it.
         backend: Backend that it was written under.
     """
@@ -64,6 +66,7 @@ class Snapshot:
     training: dict[str, Any] | None = None
     optimizer: list[tuple[str, Any]] | None = None
     streams: Streams | None = None
+    states: States | None = None
     keras_version: str = KERAS_VERSION
     backend: str = field(default_factory=K.backend)
 
@@ -87,6 +90,7 @@ def take(model: Any, include_optimizer: bool = True) -> Snapshot:
         training=training,
         optimizer=optimizer_of(model) if training is not None else None,
         streams=streams_of(model) if training is not None and model.inputs else None,
+        states=states_of(model) if include_optimizer else None,
     )
 
 
@@ -125,6 +129,7 @@ def training_of(model: Any) -> dict[str, Any] | None:
     from multikeras import losses, metrics, optimizers
 
     loss, given_metrics, loss_weights, mode, weighted = compiled.arguments[:5]
+    trainable = flags.at_compile(model)
     return plain(
         {
             "optimizer_config": optimizers.serialize(compiled.optimizer),
@@ -133,22 +138,35 @@ def training_of(model: Any) -> dict[str, Any] | None:
             "weighted_metrics": _each(weighted, metrics.serialize),
             "sample_weight_mode": mode,
             "loss_weights": loss_weights,
+            **_ours_alone(trainable, compiled.arguments),
         },
         f"the training configuration of model {model.name!r}",
     )
 
 
-def _each(value: Any, serialize: Any) -> Any:
+def _ours_alone(trainable: list[bool] | None, arguments: tuple[Any, ...]) -> dict[str, Any]:
+    """What training needs besides, to go on as it was: flags, and names as they were given, which history shows."""
+    from multikeras import losses, metrics
+
+    found: dict[str, Any] = {} if trainable is None else {"multikeras_trainable": trainable}
+    serialize = {"loss": losses.serialize, "metrics": metrics.serialize, "weighted_metrics": metrics.serialize}
+    values = {"loss": arguments[0], "metrics": arguments[1], "weighted_metrics": arguments[4]}
+    given = {key: _each(value, serialize[key], as_given=True) for key, value in values.items()}
+    short = {key: value for key, value in given.items() if value != _each(values[key], serialize[key])}
+    return {**found, "multikeras_given": short} if short else found
+
+
+def _each(value: Any, serialize: Any, as_given: bool = False) -> Any:
     """Losses or metrics in any nesting of lists and dictionaries, each as plain data."""
     if isinstance(value, str):
         # Keras 3 does not find short names in a file of this layout.
-        return _LONG_NAMES.get(value.lower(), value)
+        return value if as_given else _LONG_NAMES.get(value.lower(), value)
     if value is None:
         return value
     if isinstance(value, Mapping):
-        return {name: _each(entry, serialize) for name, entry in value.items()}
+        return {name: _each(entry, serialize, as_given) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_each(entry, serialize) for entry in value]
+        return [_each(entry, serialize, as_given) for entry in value]
     return serialize(value)
 
 

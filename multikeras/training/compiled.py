@@ -64,12 +64,10 @@ class Compiled:
         self.metrics: list[Metric] = []
         self._functions: dict[str, Any] = {}
         self._trained: list[Any] | None = None
-        self._flags: list[tuple[weakref.ref[Any], bool]] = []
+        self._flags = [(weakref.ref(layer), layer.trainable) for layer in _all_layers(model)]
         if model.inputs:
             self._take_snapshot()
             self.build()
-        else:
-            self._flags = [(weakref.ref(layer), layer.trainable) for layer in _all_layers(model)]
 
     @property
     def model(self) -> Any:
@@ -90,7 +88,10 @@ class Compiled:
         finally:
             for layer, _, flag in changed:
                 layer.trainable = flag
-        self._flags = []
+
+    def flags_at_compile(self) -> dict[int, bool]:
+        """Whether each layer was trainable when the model was compiled, by the layer's identity."""
+        return {id(layer): flag for reference, flag in self._flags if (layer := reference()) is not None}
 
     def build(self) -> None:
         """Makes targets, losses and metrics for the outputs of the model, which has to be built."""
