@@ -81,11 +81,15 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
             draft.write_text(text, encoding="utf-8")
         if fresh:
             os.rename(place, target)
-    except BaseException:
+    except BaseException as error:
         if fresh:
             shutil.rmtree(place, ignore_errors=True)
-        else:
+        elif weights not in (place / _GRAPH).read_text(encoding="utf-8"):
+            # An interrupt may come when the new export counts already.
             (place / weights).unlink(missing_ok=True)
+        if isinstance(error, RuntimeError):
+            # What h5py raises where a file cannot be closed, as on a full disk.
+            raise OSError(f"{target} cannot be written: {error}. What was there is as it was.") from error
         raise
     for each in target.glob("weights*.h5"):
         if _WEIGHTS.fullmatch(each.name) and each.name != weights:
@@ -132,6 +136,8 @@ def load_savedmodel(directory: Any) -> Any:
         weights = content.get("weights", "weights.h5")
         if not isinstance(weights, str) or not _WEIGHTS.fullmatch(weights):
             raise reader.UnsafeFileError(f"{where} names the weights {weights!r}, which is no file of an export.")
+        if not (place / weights).is_file():
+            raise reader.CorruptFileError(f"{where} names the weights {weights!r}, which are not there.")
         with reader.opened(place / weights) as root:
             values = [root.array(str(i)) for i in range(len(content["variables"]))]
         variables = [_variable(entry, value, where) for entry, value in zip(content["variables"], values, strict=True)]

@@ -290,7 +290,7 @@ CHANGES: dict[str, tuple[Any, type[Exception], str]] = {
     "missing": (lambda c: c.pop("variables"), CorruptFileError, "cannot be read"),
     "shape": (lambda c: c["variables"][0].update(shape=[9, 9]), CorruptFileError, "expected .9, 9."),
     "weights": (lambda c: c.update(weights="../other.h5"), UnsafeFileError, "which is no file of an export"),
-    "outside": (lambda c: c.update(weights="weights.0123abcd.h5"), FileNotFoundError, "0123abcd"),
+    "outside": (lambda c: c.update(weights="weights.0123abcd.h5"), CorruptFileError, "0123abcd.h5', which are not there"),
     "names": (lambda c: c.update(output_names=["a", "b"]), CorruptFileError, "1 outputs and 2 names"),
     "type": (lambda c: entry_of(c, "input").update(dtype="object"), ValueError, "object"),
     "other type": (lambda c: c["variables"][0].update(dtype="bool"), ValueError, "bool"),

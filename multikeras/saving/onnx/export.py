@@ -117,7 +117,7 @@ def described(asked: Interface, where: str, double: bool = False) -> protos.Desc
         name = graph.cast(graph.name_of(tensor), graph.held(tensor.dtype), _outside(tensor.dtype))
         graph.node("Identity", [name], [label])
         outputs.append(protos.Value(label, _outside(tensor.dtype), _lengths(tensor, label)))
-    made = protos.Described(asked.name, graph.nodes, inputs, outputs, graph.stored, defaults, graph.ranks)
+    made = protos.Described(asked.name, graph.nodes, inputs, outputs, graph.stored, defaults, graph.shapes)
     rewriting.rewrite(made)
     return made
 

@@ -20,6 +20,7 @@ from multikeras.graph.tensor import Constant, Placeholder, RandomKey, Setting, T
 from multikeras.graph.updates import Update
 from multikeras.saving.fixed import KEPT_AWAY, Fixed, is_integer_known
 from multikeras.saving.onnx import types
+from multikeras.saving.onnx.broadcasting import bare
 from multikeras.saving.onnx.lengths import source_of
 from multikeras.saving.onnx.nodes import Node, Stored
 
@@ -45,7 +46,7 @@ class _Shared:
     same: dict[Any, str] = field(default_factory=dict)
     fixed: Fixed = field(default_factory=Fixed)
     loops: dict[Tensor, Any] = field(default_factory=dict)
-    ranks: dict[str, int] = field(default_factory=dict)
+    shapes: dict[str, Any] = field(default_factory=dict)
     count: int = 0
 
 
@@ -93,9 +94,9 @@ class Graph:
         return self._shared.loops
 
     @property
-    def ranks(self) -> dict[str, int]:
-        """How many axes values have, by name, as far as tensors say it."""
-        return self._shared.ranks
+    def shapes(self) -> dict[str, Any]:
+        """Shapes of values by name, as far as tensors say them."""
+        return self._shared.shapes
 
     def inner(self, scope: Scope | None) -> Graph:
         """A graph inside this one."""
@@ -125,7 +126,7 @@ class Graph:
         """Says which value a tensor is."""
         self._names[tensor] = name
         if isinstance(name, str) and isinstance(tensor, Tensor):
-            self._shared.ranks[name] = tensor.ndim
+            self._shared.shapes[name] = tensor.shape
 
     def keep(self, key: Any, value: Any) -> None:
         """Remembers something under a key, for `known`."""
@@ -252,7 +253,7 @@ class Graph:
         return sorted(found, key=lambda t: t.serial)
 
     def _made(self, tensor: Tensor) -> Any:
-        from multikeras.saving.onnx import control, shapes, windows  # noqa: F401
+        from multikeras.saving.onnx import control, means, shapes, windows  # noqa: F401
         from multikeras.saving.onnx.operators import OPERATORS
 
         primitive = tensor.primitive
@@ -275,7 +276,7 @@ class Graph:
             self._check_effects(tensor)
             return self.name_of(tensor.inputs[0])
         make = OPERATORS.get(primitive.name)
-        inputs, attributes = data_inputs(tensor), all_attributes(tensor)
+        inputs, attributes = bare(self, tensor, data_inputs(tensor)), all_attributes(tensor)
         if make is not None:
             return make(self, tensor, *inputs, **attributes)
         if isinstance(tensor, Update) and tensor.body is None:

@@ -13,7 +13,6 @@ import numpy as np
 
 from multikeras.contract import is_float
 from multikeras.graph.tensor import Tensor
-from multikeras.saving.onnx import means
 from multikeras.saving.onnx.graph import Graph
 
 #: By name of the primitive: `(graph, result, *inputs, **attributes)` gives the name, or the names, of the results.
@@ -260,15 +259,6 @@ OPERATORS["argmin"] = _place("ArgMin")
 @operator("cumsum")
 def _cumsum(graph: Graph, result: Tensor, x: Tensor, axis: int, reverse: bool) -> str:
     return graph.typed("CumSum", [graph.name_of(x)], x.dtype, [graph.constant(axis)], reverse=int(reverse))
-
-
-@operator("divide")
-def _divide(graph: Graph, result: Tensor, x: Tensor, y: Tensor) -> str:
-    summed = means.summed(graph, x, y)
-    if summed is None:
-        return graph.typed("Div", graph.names_of([x, y]), x.dtype)
-    axis, keepdims = summed.attributes["axis"], summed.attributes["keepdims"]
-    return graph.node("ReduceMean", [graph.name_of(summed.inputs[0]), graph.constant(axis)], keepdims=int(keepdims))
 
 
 @operator("softmax")

@@ -39,7 +39,7 @@ class Described:
         outputs: What it gives.
         stored: Its constants and weights by name.
         defaults: What inputs are that are left out, by name.
-        ranks: How many axes values have, by name, as far as tensors say it.
+        shapes: Shapes of values by name, as far as tensors say them.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Described:
     outputs: list[Value]
     stored: dict[str, Stored]
     defaults: Mapping[str, np.ndarray] = field(default_factory=dict)
-    ranks: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def model(described: Described, opset: int, external: str | None = None) -> Any:

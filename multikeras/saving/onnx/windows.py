@@ -174,17 +174,19 @@ def _max_pool(graph: Graph, result: Tensor, x: Tensor, window: Any, strides: Any
     return [_to_last(graph, made, x.ndim), ""]
 
 
+def _averages(graph: Graph, x: Tensor, window: Any, strides: Any, padding: Any, whole: int) -> str:
+    places = {"kernel_shape": list(window), "strides": list(strides), **_padding(padding)}
+    return graph.node("AveragePool", [_to_first(graph, x)], count_include_pad=whole, **places)
+
+
+def average(graph: Graph, x: Tensor, window: Any, strides: Any, padding: Any) -> str:
+    """The mean of each window, of its entries inside the input."""
+    return _to_last(graph, _averages(graph, x, window, strides, padding, 0), x.ndim)
+
+
 def _sum_pool(graph: Graph, result: Tensor, x: Tensor, window: Any, strides: Any, padding: Any) -> str:
-    made = graph.node(
-        "AveragePool",
-        [_to_first(graph, x)],
-        kernel_shape=list(window),
-        strides=list(strides),
-        count_include_pad=1,
-        **_padding(padding),
-    )
-    total = graph.node("Mul", [made, graph.constant(np.prod(window), x.dtype)])
-    return _to_last(graph, total, x.ndim)
+    made = _averages(graph, x, window, strides, padding, 1)
+    return _to_last(graph, graph.node("Mul", [made, graph.constant(np.prod(window), x.dtype)]), x.ndim)
 
 
 OPERATORS.update(
