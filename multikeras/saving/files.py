@@ -141,7 +141,7 @@ def _compile(model: Any, found: Snapshot, where: str, custom_objects: Mapping[st
     training = found.training
     assert training is not None
     with reader.understanding(where), custom_object_scope(custom_objects):
-        training = {**training, **training.get("multikeras_given", {})}
+        training = snapshot.as_given(training)
         optimizer = optimizers.deserialize(training["optimizer_config"])
         with flags.as_compiled(model, training.get("multikeras_trainable")):
             model.compile(

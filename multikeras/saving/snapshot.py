@@ -156,6 +156,14 @@ def _ours_alone(trainable: list[bool] | None, arguments: tuple[Any, ...]) -> dic
     return {**found, "multikeras_given": short} if short else found
 
 
+def as_given(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What compile was told, with names of losses and metrics as they were given, where the long ones still stand."""
+    given = training.get("multikeras_given")
+    found = given.items() if isinstance(given, Mapping) else ()
+    same = {key: value for key, value in found if _each(value, dict) == training.get(key)}
+    return {**training, **same}
+
+
 def _each(value: Any, serialize: Any, as_given: bool = False) -> Any:
     """Losses or metrics in any nesting of lists and dictionaries, each as plain data."""
     if isinstance(value, str):
