@@ -13,9 +13,6 @@ from multikeras.saving.onnx.lengths import source_of
 if TYPE_CHECKING:
     from multikeras.saving.onnx.graph import Graph
 
-#: Primitives beside those that work entry by entry whose result has the shape of their input.
-_KEEPING = frozenset({"softmax", "log_softmax", "flip", "cumsum", "sort", "argsort"})
-
 
 def bare(graph: Graph, result: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
     """The operands of a primitive that broadcasts, without repetitions that it makes itself.
@@ -34,7 +31,7 @@ def bare(graph: Graph, result: Tensor, inputs: Sequence[Tensor]) -> Sequence[Ten
             continue
         found = _source(graph, x)
         others = [o for j, o in enumerate(made) if j != i]
-        if found is not None and any(_has_shape(o, result, found[1]) for o in others):
+        if found is not None and any(_has_shape(graph, o, result, found[1]) for o in others):
             made[i] = found[0]
     return made
 
@@ -58,29 +55,13 @@ def _source(graph: Graph, x: Tensor) -> tuple[Tensor, Any] | None:
         return primitive(*operands, **x.attributes), found[1]
 
 
-def _has_shape(x: Tensor, result: Tensor, shape: Any) -> bool:
+def _has_shape(graph: Graph, x: Tensor, result: Tensor, shape: Any) -> bool:
     """Whether a tensor surely has the shape that others are repeated to."""
     if x.shape != result.shape:
         return False
     for i, length in enumerate(result.shape):
         if length is None:
             source = source_of(shape, i) if isinstance(shape, Tensor) else None
-            if source is None or not _same_length(x, i, *source):
+            if source is None or graph.lengths.root(*source) != graph.lengths.root(x, i):
                 return False
-    return True
-
-
-def _same_length(x: Tensor, axis: int, other: Tensor, place: int) -> bool:
-    """Whether two axes are equally long because one tensor is made of the other entry by entry."""
-    if axis != place:
-        return False
-    while x is not other:
-        primitive = x.primitive
-        if primitive is None or not (primitive.elementwise or primitive.name in _KEEPING):
-            return False
-        inputs = data_inputs(x)
-        long = [y for y in inputs if y.ndim == x.ndim and y.shape[axis] is None]
-        if len(long) != 1:
-            return False
-        x = long[0]
     return True

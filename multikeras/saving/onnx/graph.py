@@ -21,7 +21,7 @@ from multikeras.graph.updates import Update
 from multikeras.saving.fixed import KEPT_AWAY, Fixed, is_integer_known
 from multikeras.saving.onnx import types
 from multikeras.saving.onnx.broadcasting import bare
-from multikeras.saving.onnx.lengths import source_of
+from multikeras.saving.onnx.lengths import Lengths, source_of
 from multikeras.saving.onnx.nodes import Node, Stored
 
 #: Constants of up to so many bytes are compared with those that are there.
@@ -45,9 +45,13 @@ class _Shared:
     taken: set[str] = field(default_factory=set)
     same: dict[Any, str] = field(default_factory=dict)
     fixed: Fixed = field(default_factory=Fixed)
+    lengths: Lengths = field(init=False)
     loops: dict[Tensor, Any] = field(default_factory=dict)
     shapes: dict[str, Any] = field(default_factory=dict)
     count: int = 0
+
+    def __post_init__(self) -> None:
+        self.lengths = Lengths(self.fixed)
 
 
 class Graph:
@@ -87,6 +91,11 @@ class Graph:
     def fixed(self) -> Fixed:
         """What is known before the graph runs."""
         return self._shared.fixed
+
+    @property
+    def lengths(self) -> Lengths:
+        """Where lengths come from."""
+        return self._shared.lengths
 
     @property
     def loops(self) -> dict[Tensor, Any]:
@@ -349,7 +358,7 @@ class Graph:
         known = tensor.shape[axis]
         if known is not None:
             return self.constant([known])
-        key = (tensor, axis)
+        tensor, axis = key = self._shared.lengths.root(tensor, axis)
         name = self.known(key)
         if name is None:
             self.name_of(tensor)

@@ -9,6 +9,7 @@ import numpy as np
 
 from multikeras.graph.tensor import Tensor
 from multikeras.saving.onnx.graph import Graph
+from multikeras.saving.onnx.lengths import source_of
 from multikeras.saving.onnx.operators import OPERATORS, operator
 from multikeras.saving.onnx.types import working
 
@@ -117,9 +118,35 @@ def _iota(graph: Graph, result: Tensor, length: Any, dtype: str) -> str:
     return graph.cast(made, "int64", graph.held(dtype))
 
 
+def _summed_axes(graph: Graph, result: Tensor, x: Tensor, shape: Any) -> list[int] | None:
+    """The axes along which a tensor of the shape was repeated; None where that is seen when the graph runs."""
+    extra = x.ndim - result.ndim
+    axes = list(range(extra))
+    for i, length in enumerate(result.shape):
+        long = x.shape[i + extra]
+        if length is None:
+            source = source_of(shape, i) if isinstance(shape, Tensor) else None
+            if source is None or graph.lengths.root(*source) != graph.lengths.root(x, i + extra):
+                return None
+        elif length == 1 and long != 1:
+            axes.append(i + extra)
+    return axes
+
+
 @operator("sum_to")
 def _sum_to(graph: Graph, result: Tensor, x: Tensor, shape: Any) -> str:
-    """Which axes are added up is seen when the graph runs, where lengths are unknown."""
+    axes = _summed_axes(graph, result, x, shape)
+    if axes is None:
+        return _sum_of_any(graph, result, x, shape)
+    if not axes:
+        return graph.name_of(x)
+    summed = graph.typed("ReduceSum", [graph.name_of(x)], x.dtype, [graph.constant(axes)], keepdims=1)
+    extra = [i for i in axes if i < x.ndim - result.ndim]
+    return graph.node("Squeeze", [summed, graph.constant(extra)]) if extra else summed
+
+
+def _sum_of_any(graph: Graph, result: Tensor, x: Tensor, shape: Any) -> str:
+    """Which axes are added up is seen when the graph runs."""
     name, target = graph.name_of(x), graph.vector(shape)
     extra = x.ndim - result.ndim
     filled = graph.node("Concat", [graph.constant([1] * extra), target], axis=0) if extra else target
