@@ -14,7 +14,7 @@ from multikeras.backend import common
 from multikeras.backend.calling import called
 from multikeras.backend.elementwise import as_bool
 from multikeras.backend.making import cast
-from multikeras.graph.context import building
+from multikeras.graph.context import trial
 from multikeras.graph.ops import control as ops
 from multikeras.graph.ops import shapes
 from multikeras.graph.ops.rules import where as select
@@ -65,7 +65,7 @@ def rnn(
     states = [common.tensor(s) for s in initial_states or []]
     fixed = [common.tensor(c) for c in constants or []]
     first = sequence[:, -1 if go_backwards else 0]
-    with building():
+    with trial():
         output, new_states = _step(step_function, first, states, fixed)
     timed = [_time_first(sequence)]
     carries = list(states)
@@ -173,7 +173,7 @@ def map_fn(fn: Step, elems: Any, name: str | None = None, dtype: Any = None) -> 
         results = [common.tensor(t) for t in (made if many[-1] else [made])]
         return results if dtype is None else [cast(t, dtype) for t in results]
 
-    with building():
+    with trial():
         call([t[0] for t in tensors])
     _, stacked = ops.scan(lambda i, *parts: ([], call(list(parts))), tensors, [], label="function of K.map_fn")
     return stacked if many[-1] else stacked[0]
@@ -219,7 +219,7 @@ def _fold(fn: Step, elems: Any, initializer: Any, reverse: bool, function: str) 
         made = called(fn, f"the fn of K.{function}", takes, accumulator, parts if several else parts[0])
         return common.tensor(made)
 
-    with building():
+    with trial():
         call(start, [t[-1 if reverse else 0] for t in tensors])
     finals, _ = ops.scan(
         lambda i, *values: ([call(values[-1], list(values[:-1]))], []),

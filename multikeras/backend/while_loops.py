@@ -11,7 +11,7 @@ from multikeras.backend import common
 from multikeras.backend.calling import called
 from multikeras.backend.elementwise import as_bool
 from multikeras.graph import operands
-from multikeras.graph.context import building
+from multikeras.graph.context import building, trial
 from multikeras.graph.ops import loops as ops
 from multikeras.graph.tensor import Tensor
 
@@ -61,8 +61,9 @@ def while_loop(
     def step(*values: Tensor) -> list[Tensor]:
         return _returned(called(body, "the body of K.while_loop", takes, *values), start)
 
-    with building():
+    with trial():
         step(*start)
+    with building():
         limit = None if maximum_iterations is None else int(maximum_iterations)
         finals = ops.while_loop(condition, step, start, limit)
     if not several:

@@ -21,15 +21,18 @@ class Body:
         label: What it is, for messages: `'step function of K.rnn'`.
         outer: The body around it, or None.
         updates: Updates made in it, in order; whoever traces the body decides what becomes of them.
+        added: Numbers that somebody outside wants, such as losses, each with what takes it outside: the sum over the
+            iterations of a loop, or 0 where another branch was taken.
     """
 
-    __slots__ = ("iteration", "label", "layer", "outer", "updates")
+    __slots__ = ("added", "iteration", "label", "layer", "outer", "updates")
 
     def __init__(self, label: str, outer: Body | None, layer: str | None) -> None:
         self.label = label
         self.outer = outer
         self.layer = layer
         self.updates: list[Any] = []
+        self.added: list[tuple[Any, Callable[[Any], None]]] = []
         self.iteration: Any = None
 
     def within(self, other: Body | None) -> bool:
@@ -76,6 +79,8 @@ class _Context(threading.local):
         self.body: Body | None = None
         self.layer: str | None = None
         self.building: int = 0
+        # Whether what is built only shows what a body will be like.
+        self.trial: bool = False
         self.replaced: dict[Any, Any] | None = None
         self.scopes: tuple[str, ...] = ()
         self.origin: Any = None
@@ -101,6 +106,33 @@ def building(layer: str | None = None) -> Iterator[None]:
     finally:
         context.building -= 1
         context.layer = before
+
+
+@contextmanager
+def trial() -> Iterator[None]:
+    """Marks a block that calls a step function to learn what it gives: nothing that it asks for besides is done."""
+    scope, before = context.body, context.trial
+    kept = (0, 0) if scope is None else (len(scope.updates), len(scope.added))
+    context.building += 1
+    context.trial = True
+    try:
+        yield
+    finally:
+        context.building -= 1
+        context.trial = before
+        if scope is not None:
+            del scope.updates[kept[0] :], scope.added[kept[1] :]
+
+
+@contextmanager
+def no_trial() -> Iterator[None]:
+    """Marks a block inside a trial where somebody looks at what is asked for."""
+    before = context.trial
+    context.trial = False
+    try:
+        yield
+    finally:
+        context.trial = before
 
 
 @contextmanager
@@ -130,8 +162,8 @@ def inside(scope: Body | None) -> Iterator[None]:
 
 @contextmanager
 def outside_bodies() -> Iterator[None]:
-    """Marks a block inside a trace whose tensors belong to no body, such as a layer's weights."""
-    with inside(None):
+    """Marks a block inside a trace or trial whose tensors belong to no body, such as a layer's weights."""
+    with inside(None), no_trial():
         yield
 
 

@@ -192,7 +192,8 @@ class Layer(Weighted, Effects, Nodes, Copied):
             result = self._called(given, self._passed(record))
             values, single_output = self._as_values(result)
             if self.activity_regularizer is not None:
-                record.losses.extend(LossTerm(self.activity_regularizer(v), regularizer=True) for v in values)
+                for value in values:
+                    self._file(LossTerm(self.activity_regularizer(value), regularizer=True), record.losses)
             masks = self._output_masks(given, record, values)
             values = self._with_shapes(record, values, single_output)
         record.finish(values, single_output, masks)
@@ -200,7 +201,8 @@ class Layer(Weighted, Effects, Nodes, Copied):
             self._inbound_nodes.append(record)
             outputs = record.publish(len(self._inbound_nodes) - 1)
         else:
-            outer.children.append((self, record))
+            if not context.trial:
+                outer.children.append((self, record))
             outputs = record.publish(None)
         return outputs[0] if single_output else outputs
 

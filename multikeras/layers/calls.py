@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from multikeras.graph import operands
 from multikeras.graph.build import data_inputs
+from multikeras.graph.context import Body, context
 from multikeras.graph.ops.elementwise import identity
 from multikeras.graph.tensor import Tensor
 
@@ -79,6 +80,7 @@ class CallRecord(Entries):
         training: The phase that the caller asked for, None where the process or a program says it.
         settled: Whether no layer unknown before may make weights inside.
         summed: Whether losses and metrics added in a loop over time are summed over the steps by who runs the loop.
+        body: The body that the call is made in, or None.
         input_masks: A mask or None for each input.
         values: What `call` returned, beneath the outputs.
         single_output: Whether it returned a tensor rather than a list.
@@ -96,6 +98,7 @@ class CallRecord(Entries):
         self.training: Any = None
         self.settled = False
         self.summed = False
+        self.body = context.body
         self.input_masks: list[Any] = []
         self.values: tuple[Tensor, ...] = ()
         self.single_output = True
@@ -244,6 +247,14 @@ def in_progress() -> list[tuple[Any, CallRecord]]:
 def enclosing() -> CallRecord | None:
     """The record of the call in progress, or None."""
     return _open.calls[-1][1] if _open.calls else None
+
+
+def home() -> Body | None:
+    """The body in which losses and metrics are kept as they are, since who runs the loop sums them; None outside."""
+    for _, record in reversed(_open.calls):
+        if record.summed:
+            return record.body
+    return None
 
 
 def current(layer: Layer) -> CallRecord | None:

@@ -69,14 +69,12 @@ class Effects:
     _filed: Filed
     _inbound_nodes: list[CallRecord]
 
-    def _entries(self, inputs: Any, what: str) -> Entries:
+    def _entries(self, inputs: Any) -> Entries:
+        if context.trial:
+            # What a step function asks for when it is called to learn what it gives is no part of the loop.
+            return Entries()
         record = calls.current(self)  # type: ignore[arg-type]
         if record is not None:
-            if context.body is not None and what != "update" and not any(r.summed for _, r in calls.in_progress()):
-                raise NotImplementedError(
-                    f"Layer {self.name!r} adds a {what} inside {context.body}: add it outside, to a tensor that the "
-                    "step function or branch returns."
-                )
             return record
         if inputs is None or not calls.tensors_in(inputs):
             return self._unconditional
@@ -90,8 +88,8 @@ class Effects:
             inputs: The tensors that they depend on, where they are added outside `call`; None there
                 means that they depend on none and belong to every model with the layer.
         """
-        entries = self._entries(inputs, "update")
-        if context.body is None:
+        entries = self._entries(inputs)
+        if context.body is None or context.trial:
             entries.updates.extend(_listed(updates))
             return
         # In a body an Update is carried out by the loop or branch that it is made in, whoever runs it.
@@ -104,15 +102,41 @@ class Effects:
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """Adds tensors to the loss.
 
+        What is added in the step of a loop is summed over the steps; what is added in a branch counts where that is
+        taken.
+
         Args:
             losses: A tensor, or a list of tensors.
             inputs: As in `add_update`.
         """
-        entries = self._entries(inputs, "loss")
-        entries.losses.extend(LossTerm(loss) for loss in _listed(losses) if loss is not None)
+        entries = self._entries(inputs)
+        for loss in _listed(losses):
+            if loss is not None:
+                self._file(LossTerm(loss), entries.losses)
+
+    def _file(self, term: Any, kept: list[Any]) -> None:
+        """Puts a loss or metric where it is kept; one that is made in a body, once it is outside."""
+        if context.trial:
+            return
+        scope = context.body
+        if scope is calls.home():
+            kept.append(term)
+            return
+        if isinstance(term, MetricTerm) and term.metric is not None:
+            raise NotImplementedError(
+                f"Layer {self.name!r} adds a metric object inside {scope}: add it outside, to a tensor that the step "
+                "function or branch returns."
+            )
+
+        def leave(total: Any) -> None:
+            term.tensor = total
+            self._file(term, kept)
+
+        assert scope is not None
+        scope.added.append((K.mean(term.tensor if K.is_tensor(term.tensor) else K.constant(term.tensor)), leave))
 
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
-        """Adds a number that models report.
+        """Adds a number that models report; in a loop the sum of what its steps add.
 
         Args:
             value: A tensor, or the result of calling a metric object.
@@ -132,7 +156,7 @@ class Effects:
                 f"aggregation={aggregation!r} for {value!r}."
             )
         term = MetricTerm(name, value, None if metric is not None else "mean", metric)
-        self._entries(None, "metric").metrics.append(term)
+        self._file(term, self._entries(None).metrics)
 
     # -- reading --------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 
 from multikeras import backend as K
 from multikeras.layers import (
+    RNN,
     ActivityRegularization,
     BatchNormalization,
     Dense,
@@ -21,7 +22,9 @@ from multikeras.layers import (
     Layer,
     Masking,
 )
+from multikeras.metrics import Mean
 from multikeras.models import Model, Sequential
+from multikeras.optimizers import SGD
 
 
 def averages(layer: BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
@@ -296,19 +299,143 @@ def test_lambda_with_masks_and_arguments() -> None:
     assert Lambda(lambda t: K.sum(t, axis=1), output_shape=(3,), mask=None)(x).shape == (None, 3)
 
 
-def test_layers_in_a_step_function_cannot_leave_losses_there() -> None:
-    class Inner(Layer):
-        def call(self, inputs: Any) -> Any:
-            self.add_loss(K.sum(inputs))
-            return inputs
+class Adds(Layer):
+    """Multiplies by a weight, counts its calls, and adds a loss and a metric."""
 
-    class Outer(Layer):
+    def build(self, input_shape: Any) -> None:
+        self.w = self.add_weight("w", (), initializer=lambda shape, dtype=None: np.array(0.5))
+        self.count = self.add_weight("count", (), initializer="zeros", trainable=False)
+
+    def call(self, inputs: Any) -> Any:
+        self.add_loss(K.square(inputs * self.w))
+        self.add_metric(K.mean(inputs), name="seen")
+        self.add_update(K.update_add(self.count, 1.0))
+        return inputs * self.w
+
+
+class InBodies(Layer):
+    """Calls `Adds` in a step function or a branch."""
+
+    def __init__(self, run: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run = run
+        self.adds = Adds()
+
+    def call(self, inputs: Any) -> Any:
+        return self.run(self.adds, inputs)
+
+
+def time_first(x: Any) -> Any:
+    return K.permute_dimensions(x, (1, 0, 2))
+
+
+def chosen(adds: Any, entry: Any) -> Any:
+    return K.switch(K.sum(entry) > 0, lambda: adds(entry), lambda: entry * 2)
+
+
+def doubled(adds: Any, x: Any) -> Any:
+    """Two loops, one inside the other."""
+    return K.rnn(lambda entry, _: (K.map_fn(adds, entry), []), x, [])[1]
+
+
+def repeated(adds: Any, x: Any) -> Any:
+    start = (K.constant(0, dtype="int32"), x)
+    return K.while_loop(lambda i, v: i < 2, lambda i, v: (i + 1, adds(v)), start, maximum_iterations=3)[1]
+
+
+def folded(adds: Any, x: Any) -> Any:
+    return x + K.expand_dims(K.foldl(lambda total, entry: total + adds(entry), time_first(x)), 1)
+
+
+#: How `Adds` is called, and the arrays that it is called on, from the input and the weight.
+BODIES: dict[str, Any] = {
+    "rnn": (lambda adds, x: K.rnn(lambda entry, _: (adds(entry), []), x, [])[1], lambda x, w: list(x.swapaxes(0, 1))),
+    "map_fn": (lambda adds, x: time_first(K.map_fn(adds, time_first(x))), lambda x, w: list(x.swapaxes(0, 1))),
+    "foldl": (folded, lambda x, w: [x[:, 1], x[:, 2]]),
+    "switch": (chosen, lambda x, w: [x] if x.sum() > 0 else []),
+    "switch in rnn": (
+        lambda adds, x: K.rnn(lambda entry, _: (chosen(adds, entry), []), x, [])[1],
+        lambda x, w: [entry for entry in x.swapaxes(0, 1) if entry.sum() > 0],
+    ),
+    "map_fn in rnn": (doubled, lambda x, w: [row for entry in x.swapaxes(0, 1) for row in entry]),
+    "while_loop": (repeated, lambda x, w: [x, x * w]),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_losses_metrics_and_updates_of_bodies(each_backend: str, name: str) -> None:
+    run, met = BODIES[name]
+    data = np.random.default_rng(3).normal(0.1, 1, size=(2, 3, 4))
+    assert {entry.sum() > 0 for entry in data.swapaxes(0, 1)} == {True, False}
+    layer = InBodies(run)
+    x = Input((3, 4))
+    model = Model(x, layer(x))
+    model.compile(SGD(lr=0.1))
+
+    def loss(w: float) -> float:
+        return float(sum(np.mean(np.square(entry * w)) for entry in met(data, w)))
+
+    loss_name, metric_name = model.metrics_names
+    assert (loss_name, metric_name) == ("loss", "seen")
+    seen = sum(np.mean(entry) for entry in met(data, 0.5))
+    np.testing.assert_allclose(model.test_on_batch(data, None), [loss(0.5), seen], rtol=1e-5, atol=1e-6)
+    assert K.get_value(layer.adds.count) == 0
+    np.testing.assert_allclose(model.train_on_batch(data, None), [loss(0.5), seen], rtol=1e-5, atol=1e-6)
+    assert K.get_value(layer.adds.count) == len(met(data, 0.5))
+    slope = (loss(0.5 + 1e-6) - loss(0.5 - 1e-6)) / 2e-6
+    np.testing.assert_allclose(K.get_value(layer.adds.w), 0.5 - 0.1 * slope, rtol=1e-4)
+
+
+def test_a_branch_in_a_cell(each_backend: str) -> None:
+    class Cell(Layer):
+        state_size = 4
+
         def __init__(self) -> None:
             super().__init__()
-            self.inner = Inner()
+            self.adds = Adds()
 
-        def call(self, inputs: Any) -> Any:
-            return K.map_fn(self.inner, inputs)
+        def call(self, inputs: Any, states: Any) -> Any:
+            made = chosen(self.adds, inputs)
+            return made, [made]
 
-    with pytest.raises(NotImplementedError, match="'inner_1' adds a loss inside the "):
-        Outer()(Input((4, 3)))
+    data = np.random.default_rng(3).normal(0.1, 1, size=(2, 3, 4))
+    cell = Cell()
+    x = Input((3, 4))
+    model = Model(x, RNN(cell)(x))
+    model.compile("sgd")
+    met = [entry for entry in data.swapaxes(0, 1) if entry.sum() > 0]
+    expected = [sum(np.mean(np.square(entry * 0.5)) for entry in met), sum(np.mean(entry) for entry in met)]
+    np.testing.assert_allclose(model.train_on_batch(data, None), expected, rtol=1e-5)
+    assert K.get_value(cell.adds.count) == len(met)
+
+
+def test_layers_built_in_a_step_function() -> None:
+    class AddsWhenBuilt(Layer):
+        def build(self, input_shape: Any) -> None:
+            self.add_loss(K.constant(3.0))
+
+    inner = Sequential([AddsWhenBuilt(), Dense(1, kernel_initializer="ones", activity_regularizer="l2")])
+    layer = InBodies(lambda adds, x: K.rnn(lambda entry, _: (inner(entry), []), x, [])[1])
+    layer.inner = inner
+    x = Input((3, 4))
+    model = Model(x, layer(x))
+    model.compile("sgd", "mse")
+    data = np.ones((2, 3, 4))
+    # What the layer asked for when it was built counts once, what depends on the steps once for each.
+    assert model.test_on_batch(data, np.zeros((2, 3, 1))) == pytest.approx(4**2 + 3)
+    penalty = 0.01 * 2 * 4**2  # summed over the samples
+    assert model.train_on_batch(data, np.zeros((2, 3, 1))) == pytest.approx(4**2 + 3 + 3 * penalty)
+
+
+def test_a_metric_object_stays_outside_of_bodies() -> None:
+    mean = Mean(name="mean")
+
+    def call(adds: Any, x: Any) -> Any:
+        def step(entry: Any) -> Any:
+            adds.add_metric(mean(entry))
+            return entry
+
+        return K.map_fn(step, x)
+
+    with pytest.raises(NotImplementedError, match="'adds_1' adds a metric object inside the function of K.map_fn"):
+        InBodies(call)(Input((4, 3)))

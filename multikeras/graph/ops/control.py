@@ -10,6 +10,7 @@ from multikeras.graph import operands
 from multikeras.graph.bodies import SubGraph, captured, inline, trace
 from multikeras.graph.context import Body, inside
 from multikeras.graph.naming import located
+from multikeras.graph.ops.added import CarriedSums, ChosenSums
 from multikeras.graph.ops.rules import length_of, where, zeros_like
 from multikeras.graph.tensor import Constant, Parameter, Shape, Tensor
 from multikeras.graph.updates import Settled, Update, assign_settled, settle
@@ -166,10 +167,10 @@ def scan(
                 f"{after.shape} and type {after.dtype}: a state keeps both. Cast or reshape what it returns."
             )
     ys = outputs[len(states) :]
-    updated = CarriedUpdates(scope)
-    all_carries = [*carries, *updated.starts]
-    bindings = [*bound, *updated.bindings]
-    results = [*outputs[: len(states)], *updated.results, *ys]
+    updated, added = CarriedUpdates(scope), CarriedSums(scope)
+    all_carries = [*carries, *updated.starts, *added.starts]
+    bindings = [*bound, *updated.bindings, *added.bindings]
+    results = [*outputs[: len(states)], *updated.results, *added.results, *ys]
     outer = captured(scope, results, bindings)
     made = scan_(
         *sequences,
@@ -182,7 +183,9 @@ def scan(
         reverse=reverse,
     )
     finals, stacked = made[: len(states)], made[len(all_carries) : len(all_carries) + len(ys)]
-    effects = updated.leave(made[len(states) : len(all_carries)])
+    sums_at = len(states) + len(updated.starts)
+    effects = updated.leave(made[len(states) : sums_at])
+    added.leave(with_effects(made[sums_at : len(all_carries)], effects))
     return with_effects(finals, effects), with_effects(stacked, effects)
 
 
@@ -308,8 +311,11 @@ def cond(
         for v in dict.fromkeys([*then_settled, *else_settled])
     ]
     scaled = [(t, e) for t, e in pairs if t.increments and e.increments and not (t.scale is None and e.scale is None)]
-    then_outputs = [*then_results, *[t.value for t, _ in pairs], *[_scale_of(t) for t, _ in scaled]]
-    else_outputs = [*else_results, *[e.value for _, e in pairs], *[_scale_of(e) for _, e in scaled]]
+    added = ChosenSums(then_scope, else_scope)
+    then_values = [*[t.value for t, _ in pairs], *[_scale_of(t) for t, _ in scaled]]
+    else_values = [*[e.value for _, e in pairs], *[_scale_of(e) for _, e in scaled]]
+    then_outputs = [*then_results, *then_values, *added.then_results]
+    else_outputs = [*else_results, *else_values, *added.else_results]
     outer = list(dict.fromkeys([*captured(then_scope, then_outputs, []), *captured(else_scope, else_outputs, [])]))
     made = cond_(
         predicate,
@@ -318,12 +324,14 @@ def cond(
         else_body=SubGraph(outer, else_outputs, else_scope),
     )
     count = len(then_results)
-    scales = dict(zip([t.variable for t, _ in scaled], made[count + len(pairs) :], strict=True))
+    sums_at = count + len(then_values)
+    scales = dict(zip([t.variable for t, _ in scaled], made[count + len(pairs) : sums_at], strict=True))
     effects = []
     for (t, e), value in zip(pairs, made[count:], strict=False):
         scale = scales.get(t.variable)
         settled = Settled(t.variable, value, t.increments and e.increments, scale)
         effects.append(assign_settled(settled, value, scale, then_scope))
+    added.leave(with_effects(made[sums_at:], effects))
     return with_effects(made[:count], effects)
 
 

@@ -9,6 +9,7 @@ from multikeras.contract import Primitive, is_float, primitive
 from multikeras.graph import operands
 from multikeras.graph.bodies import SubGraph, captured, inline, trace
 from multikeras.graph.context import Body
+from multikeras.graph.ops.added import CarriedSums
 from multikeras.graph.ops.control import CarriedUpdates, cond, scan, with_effects
 from multikeras.graph.ops.elementwise import less, logical_and
 from multikeras.graph.tensor import Parameter, Shape, Tensor
@@ -141,21 +142,24 @@ def while_loop(
                 f"The {label} got a loop variable of type {before.dtype} and returned one of type {after.dtype}: it "
                 "keeps its type. Cast what is returned."
             )
-    updated = CarriedUpdates(scope)
-    results = [*outputs, *updated.results]
-    bindings = [*bound, *updated.bindings]
+    updated, added = CarriedUpdates(scope), CarriedSums(scope)
+    results = [*outputs, *updated.results, *added.results]
+    bindings = [*bound, *updated.bindings, *added.bindings]
     outer = captured(scope, results, bindings)
     made = while_(
         first,
         start,
         *carries,
         *updated.starts,
+        *added.starts,
         *outer,
         body=SubGraph([*bindings, *outer], results, scope),
         num_carries=len(bindings),
         maximum_iterations=maximum_iterations,
     )
-    effects = updated.leave(made[len(bound) :])
+    sums_at = len(bound) + len(updated.starts)
+    effects = updated.leave(made[len(bound) : sums_at])
+    added.leave(with_effects(made[sums_at : len(bindings)], effects))
     return with_effects(made[1 : len(bound)], effects)
 
 

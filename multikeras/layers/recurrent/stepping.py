@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from multikeras import backend as K
 from multikeras import lookup
-from multikeras.graph.context import context
+from multikeras.graph.context import context, no_trial
 from multikeras.layers import calls
 from multikeras.layers.calls import CallRecord, LossTerm, MetricTerm
 
@@ -120,7 +120,7 @@ class Loop:
         record = CallRecord(called, [inputs], True, {})
         record.summed = True
         record.training = None if self._around is None else self._around.training
-        with calls.opened(called, record):
+        with calls.opened(called, record), no_trial():
             output, new = self._step(inputs, [*states, *constants])
         self._terms = list(_terms_of(record))
         if context.body is not self._outside and self._around is not None:
