@@ -180,6 +180,34 @@ def _called(layer: Layer, sources: list[Any], outputs: Mapping[tuple[str, int], 
     return made if isinstance(made, list) else [made]
 
 
+def built_for(model: Any) -> dict[str, Any]:
+    """The shapes that a model with a `call` of its own was built for, as an entry beside its configuration."""
+    if getattr(model, "_is_graph", True) or not model.inputs:
+        return {}
+    shapes = [list(tensor.shape) for tensor in model.inputs]
+    return {"build_config": {"input_shape": shapes[0] if model._single_input else shapes}}
+
+
+def build(model: Any, content: Mapping[str, Any]) -> None:
+    """Builds a model with a `call` of its own for the shapes of `built_for`, so that it has its weights.
+
+    Raises:
+        ValueError: If they are no shapes.
+    """
+    stated = content.get("build_config")
+    if not isinstance(stated, Mapping) or getattr(model, "_is_graph", True) or model.inputs:
+        return
+    shape: Any = stated.get("input_shape")
+    shapes = shape if isinstance(shape, list) and any(isinstance(entry, list) for entry in shape) else [shape]
+    if not all(isinstance(each, list) and each and all(map(_is_length, each)) for each in shapes):
+        raise ValueError(f"Model {model.name!r}: {shape!r} are no shapes to build it for.")
+    model.build_from_data(tuple(shape) if shapes[0] is shape else [tuple(each) for each in shapes])
+
+
+def _is_length(entry: Any) -> bool:
+    return entry is None or (type(entry) is int and entry >= 0)
+
+
 def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The model of a dictionary with `class_name` and `config`."""
     from multikeras.layers import deserialize

@@ -52,6 +52,7 @@ def _state(layer: Any, for_pickle: bool) -> dict[str, Any]:
         TypeError: If it has no configuration.
     """
     from multikeras.layers import sharing
+    from multikeras.models import configuration
 
     is_model = hasattr(layer, "_set_graph")
     try:
@@ -62,6 +63,7 @@ def _state(layer: Any, for_pickle: bool) -> dict[str, Any]:
     return {
         "class": type(layer),
         "config": config,
+        "built": configuration.built_for(layer) if is_model else {},
         "known": _known(layer, for_pickle),
         "shapes": None if is_model else _shapes(layer),
         "weights": layer.get_weights(),
@@ -147,12 +149,14 @@ def _object(value: Any) -> Any:
 def _made_again(state: dict[str, Any]) -> Any:
     cls: Callable[..., Any] = state["class"]
     from multikeras.layers import sharing
+    from multikeras.models import configuration
 
     with sharing.apart(), lookup.custom_object_scope(state["known"]):
         made = cls.from_config(state["config"])  # type: ignore[attr-defined]
     if state["shapes"] is not None and not made.built:
         shapes, single = state["shapes"]
         made._build_for([K.placeholder(shape, dtype=made.dtype) for shape in shapes], single)
+    configuration.build(made, state["built"])
     if state["weights"]:
         if made.weights:
             made.set_weights(state["weights"])

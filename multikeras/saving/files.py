@@ -120,10 +120,12 @@ def restore(
 ) -> Any:
     """The model of a snapshot; its weights may be given by path, as Keras 3 keeps them."""
     from multikeras.layers import deserialize, sharing
+    from multikeras.models import configuration
 
     architecture, functions = without_code(found.architecture, safe_mode, where)
     with reader.understanding(where), sharing.apart():
         model = deserialize(architecture, {**(custom_objects or {}), **functions})
+        configuration.build(model, architecture)
     if paths is None:
         weights.set_by_position(model, found, where)
     else:

@@ -41,6 +41,8 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
     taken = snapshot.take(model, include_optimizer)
     assert taken.architecture is not None
     config = keras3_writing.to_keras3(keras3_writing.readable_by_all(taken.architecture))
+    if "build_config" in taken.architecture:
+        config["build_config"] = taken.architecture["build_config"]
     theirs: dict[str, list[Any]] = {}
     is_complete = False
     if taken.training is not None:
@@ -91,7 +93,7 @@ def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
                 training = keras3_training.training_config(compiled)
             if optimizer is None and theirs and training is not None:
                 optimizer = keras3_training.state_of_numbers([value for _, value in theirs], compiled.get("optimizer"))
-        architecture = keras3_config.from_keras3(config)
+        architecture = {**keras3_config.from_keras3(config), "build_config": config.get("build_config")}
     found = Snapshot(architecture, [], training, optimizer, streams, kept, keras_version="3", backend="")
     return found, paths, where
 

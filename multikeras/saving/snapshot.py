@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multikeras import backend as K
+from multikeras.lookup import get_registered_name
 from multikeras.saving import flags, layer_order
 from multikeras.saving.plain import plain
 from multikeras.saving.states import States, states_of
@@ -72,8 +73,11 @@ class Snapshot:
 
 
 def architecture_of(model: Any) -> dict[str, Any]:
-    """Class and configuration of a model as plain data."""
-    return plain({"class_name": type(model).__name__, "config": model.get_config()}, f"model {model.name!r}")
+    """Class and configuration of a model as plain data; of one that is code, also what it was built for."""
+    from multikeras.models import configuration
+
+    content = {"class_name": get_registered_name(type(model)), "config": model.get_config()}
+    return plain({**content, **configuration.built_for(model)}, f"model {model.name!r}")
 
 
 def take(model: Any, include_optimizer: bool = True) -> Snapshot:

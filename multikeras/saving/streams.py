@@ -29,8 +29,12 @@ def set_streams(model: Any, streams: Any) -> None:
     """
     if not isinstance(streams, Mapping) or not model.inputs:
         return
-    for layer, keys in _keys_by_layer(_tensors_of(model)).items():
-        saved = streams.get(layer)
+    there = _keys_by_layer(_tensors_of(model))
+    # The code of a model may give its layers other names in every object; then they come in the same order.
+    others = [[name for name in one if name not in other] for one, other in ((there, streams), (streams, there))]
+    renamed = dict(zip(*others, strict=True)) if len(others[0]) == len(others[1]) else {}
+    for layer, keys in there.items():
+        saved = streams.get(renamed.get(layer, layer))
         if not isinstance(saved, Sequence) or len(saved) != len(keys):
             continue
         for key, pair in zip(keys, saved, strict=True):

@@ -64,10 +64,14 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
 
 def _model(content: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     from multikeras.layers import deserialize, sharing
+    from multikeras.models import configuration
     from multikeras.saving import keras3_config
 
     with reader.understanding("The text of a model"), sharing.apart():
         if keras3_config.is_keras3(content):
             content = keras3_config.from_keras3(content)
         content, _ = without_code(content, True, "The text of a model")
-        return deserialize(content, custom_objects)
+        model = deserialize(content, custom_objects)
+        if isinstance(content, Mapping):
+            configuration.build(model, content)
+        return model

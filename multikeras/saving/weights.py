@@ -25,6 +25,11 @@ def set_by_position(model: Any, snapshot: Snapshot, where: str) -> None:
     """
     targets = [layer for layer in model.layers if layer.weights]
     sources = [layer for layer in snapshot.layers if layer.weights]
+    if sources and not targets and not model.built:
+        raise ValueError(
+            f"Model {model.name!r} is not built yet and has no weights to load into: call it on data, or "
+            "build(input_shape), first."
+        )
     if len(targets) != len(sources):
         raise ValueError(
             f"Model {model.name!r} has {len(targets)} layers with weights ({_named(targets)}), and {where} holds "

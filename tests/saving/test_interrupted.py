@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ from multikeras.layers import (
 )
 from multikeras.losses import Huber
 from multikeras.metrics import MeanSquaredError
-from multikeras.models import Model, Sequential, load_model, serialize_model, unserialize_model
+from multikeras.models import Model, Sequential, load_model, model_from_json, serialize_model, unserialize_model
 from multikeras.utils import CustomObjectScope
 
 RNG = np.random.RandomState(0)
@@ -144,6 +145,60 @@ def test_names_are_those_that_compile_was_given(tmp_path: Path) -> None:
         assert long in text
         file.attrs["training_config"] = text.replace(long, '"metrics": ["mean_squared_error"]', 1)
         assert load_model(file).metrics_names == ["loss", "mean_squared_error", "accuracy"]
+
+
+# -- models that are code -----------------------------------------------------------------------
+
+
+class Towers(Model):
+    """Its architecture is code, and its configuration says how to make it."""
+
+    def __init__(self, units: int = 3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.towers = [Dense(units, activation="tanh"), Dense(units)]
+        self.dropout = Dropout(0.5)
+        self.last = Dense(2)
+
+    def call(self, x: Any) -> Any:
+        first, second = x if isinstance(x, list) else [x, x]
+        return self.last(self.dropout(self.towers[0](first) * self.towers[1](second)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "units": self.units}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("x", [X, [X, X[:, :2]]], ids=["one input", "two inputs"])
+def test_a_model_that_is_code(tmp_path: Path, x: Any, way: str) -> None:
+    model = Towers(4)
+    model.compile("adam", "mse")
+    model.fit(x, Y, verbose=0)
+    with CustomObjectScope({"Towers": Towers}):
+        loaded = WAYS[way](model, tmp_path)
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    curves = [each.fit(x, Y, verbose=0, shuffle=False, epochs=2).history for each in (model, loaded)]
+    assert curves[0] == curves[1]
+
+
+def test_weights_of_a_model_that_is_code(tmp_path: Path) -> None:
+    model = Towers()
+    model.predict(X)
+    for name in ("w.h5", "w.weights.h5"):
+        model.save_weights(tmp_path / name)
+        fresh = Towers()
+        fresh(X)
+        fresh.load_weights(tmp_path / name)
+        np.testing.assert_array_equal(fresh.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match="is not built yet and has no weights to load into"):
+        Towers().load_weights(tmp_path / "w.h5")
+
+
+@pytest.mark.parametrize("shape", [7, [], [[]], ["a"], [[None, 4], 5], [-1], [1.5], [True]])
+def test_shapes_that_are_none(shape: Any) -> None:
+    content = {"class_name": "Towers", "config": {}, "build_config": {"input_shape": shape}}
+    with CustomObjectScope({"Towers": Towers}), pytest.raises(ValueError, match="are no shapes to build it for"):
+        model_from_json(json.dumps(content))
 
 
 # -- flags --------------------------------------------------------------------------------------
