@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +32,15 @@ from multikeras.layers import (
     Layer,
     SimpleRNN,
 )
-from multikeras.models import Model, Sequential, load_model, serialize_model, unserialize_model
+from multikeras.models import (
+    Model,
+    Sequential,
+    export_savedmodel,
+    load_model,
+    model_from_json,
+    serialize_model,
+    unserialize_model,
+)
 from multikeras.utils import CustomObjectScope
 
 RNG = np.random.RandomState(5)
@@ -152,6 +162,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
             losses_of(model, PICTURES, Y[:8], 2)
             for ending in ("h5", "keras"):
                 model.save(directory / f"{name}.{ending}")
+            for ending in ("plain.h5", "weights.h5"):
+                model.save_weights(directory / f"{name}.{ending}")
+            (directory / f"{name}.json").write_text(model.to_json())
+            (directory / f"{name}.bytes").write_bytes(serialize_model(model))
+            (directory / f"{name}.pickle").write_bytes(pickle.dumps(model))
+            export_savedmodel(model, directory / name)
             predicted = model.predict(PICTURES)
             np.savez(directory / f"{name}.npz", predicted=predicted, losses=losses_of(model, PICTURES, Y[:8]))
     return directory
@@ -168,6 +184,29 @@ def test_a_file_of_one_backend_goes_on_on_another(each_backend: str, written: Pa
         np.testing.assert_array_equal(one, two)
     np.testing.assert_allclose(model.predict(PICTURES), predicted, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(losses_of(model, PICTURES, Y[:8]), losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("writer", INSTALLED)
+def test_every_form_of_one_backend_is_read_on_another(each_backend: str, written: Path, writer: str) -> None:
+    """What holds the numbers gives the same ones; one of the readers computes, since JAX compiles each."""
+    model = load_model(written / f"{writer}.h5")
+    whole = [
+        load_model(written / f"{writer}.keras"),
+        unserialize_model((written / f"{writer}.bytes").read_bytes()),
+        pickle.loads((written / f"{writer}.pickle").read_bytes()),
+    ]
+    for other in whole:
+        assert json.loads(other.to_json())["config"] == json.loads(model.to_json())["config"]
+        for one, two in zip(*([*m.get_weights(), *m.optimizer.get_weights()] for m in (model, other)), strict=True):
+            np.testing.assert_array_equal(one, two)
+    bare = model_from_json((written / f"{writer}.json").read_text())
+    for ending in ("plain.h5", "weights.h5", "h5", "keras"):
+        bare.set_weights([0 * w for w in bare.get_weights()])
+        bare.load_weights(written / f"{writer}.{ending}")
+        for one, two in zip(bare.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, two)
+    with np.load(written / f"{writer}.npz") as file:
+        np.testing.assert_allclose(load_model(written / writer).predict(PICTURES), file["predicted"], atol=1e-6)
 
 
 # -- kinds of models ----------------------------------------------------------------------------
