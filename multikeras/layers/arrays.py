@@ -135,7 +135,7 @@ def _trace(layer: Layer, values: list[Any], single: bool, arguments: dict[str, A
     fed = [Placeholder(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     given: Any = fed[0] if single else fed[:count]
     passed = {**arguments, **dict(zip(fed_arguments, fed[count:], strict=True))}
-    with calls.scratch() as record:
+    with calls.uninterrupted(), calls.scratch() as record:
         result = layer._call_in_graph(given, passed)
     outputs = result if isinstance(result, list) else [result]
     stored = owned.state_updates(record.children)

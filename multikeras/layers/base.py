@@ -164,7 +164,8 @@ class Layer(Weighted, Effects, Nodes, Copied):
             self._check_initialized()
             kwargs = signatures.bind(self, args, kwargs)
         if arrays.in_graph(inputs, kwargs):
-            return self._call_in_graph(inputs, kwargs)
+            with calls.uninterrupted():
+                return self._call_in_graph(inputs, kwargs)
         self._check_initialized()
         return arrays.call(self, inputs, kwargs)
 

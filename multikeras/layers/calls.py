@@ -15,7 +15,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from multikeras.graph.build import data_inputs
 from multikeras.graph.context import Body, context
 from multikeras.graph.ops.elementwise import identity
 from multikeras.graph.tensor import Tensor
+from multikeras.programs.interrupts import HeldInterrupts
 
 if TYPE_CHECKING:
     from multikeras.layers.base import Layer
@@ -196,6 +197,15 @@ class _Open(threading.local):
 
 
 _open = _Open()
+
+
+def uninterrupted() -> AbstractContextManager[None]:
+    """The block of an outermost call that builds graph: Ctrl-C comes at its end.
+
+    An interrupt on the way into or out of one of the blocks inside would leave this thread as if it were still in
+    the middle of the call. A second one is let through; and whoever debugs a model eagerly waits inside for long.
+    """
+    return nullcontext() if context.building or context.eager is not None else HeldInterrupts()
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class Model(Network, Trainer, Saved):
             _input_like(value, self.stateful, name)
             for value, name in zip(values, names or [None] * len(values), strict=True)
         ]
-        with calls.scratch() as around:
+        with calls.uninterrupted(), calls.scratch() as around:
             outputs = self._call_in_graph(given[0] if single else given, {})
         # What the model asked for in its call lives in the record of it.
         self._trace = around.children[-1][1]

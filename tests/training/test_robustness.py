@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import Dense
+from multikeras.layers import Dense, Input, Layer
 from multikeras.models import Sequential
 from multikeras.optimizers import SGD
 
@@ -94,6 +94,30 @@ def test_interrupts_leave_a_working_model(each_backend):
         gc.enable()
     assert interrupted > 50
     assert np.isfinite(model.fit(X, Y, verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize("called_on", ["tensor", "array"])
+def test_an_interrupt_waits_until_a_layer_was_called(called_on):
+    """On the way into or out of a block it would leave the thread in the middle of building."""
+    done = []
+
+    class Interrupted(Layer):
+        def call(self, inputs):
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+            done.append(self.times)
+            return inputs
+
+    layer = Interrupted()
+    # Whoever presses twice wants out of the call.
+    for times, expected in ((1, [1]), (2, [1])):
+        layer.times = times
+        with pytest.raises(KeyboardInterrupt):
+            layer(np.ones((1, 2)) if called_on == "array" else Input((2,)))
+        assert done == expected
+    layer.times = 0
+    np.testing.assert_array_equal(layer(np.ones((1, 2))).numpy(), np.ones((1, 2)))
+    assert K.eval(K.constant(1.0)) == 1
 
 
 def test_a_thousand_epochs_in_constant_memory(each_backend):
