@@ -41,6 +41,10 @@ __all__ = [
 ]
 
 
+#: What an HDF5 file begins with.
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
 class Budget:
     """What is left of the limits while one file is read.
 
@@ -67,8 +71,12 @@ class Budget:
 
         Raises:
             UnsafeFileError: If it has another name as well: a few links of this kind stand for a tree without end.
+            CorruptFileError: If it is damaged.
         """
-        first = self._met.setdefault(hash(item.id), path)
+        try:
+            first = self._met.setdefault(hash(item.id), path)
+        except TypeError as error:
+            raise CorruptFileError(f"{self.where}: {path} cannot be read, the file is damaged: {error}") from error
         if first != path:
             raise UnsafeFileError(f"{self.where}: {first} and {path} are the same, which is not followed.")
 
@@ -136,6 +144,12 @@ def opened(source: Any, limits: Limits = LIMITS, name: str | None = None) -> Ite
         place = source.tell()
         size = source.seek(0, os.SEEK_END)
         source.seek(place)
+        if place and source.read(8) == _SIGNATURE:
+            # A file inside another begins where the reader stands; libhdf5 looks at the beginning of the whole.
+            source.seek(place)
+            source, size = io.BytesIO(source.read()), size - place
+        else:
+            source.seek(place)
     else:
         raise TypeError(
             "A model is read from a path, a binary file object that can be searched, an h5py.File or h5py.Group, or an "
