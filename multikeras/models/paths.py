@@ -5,7 +5,7 @@ Every walk is a loop with a stack of its own, so that depth is no limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,34 +172,41 @@ def layers_in_order(
     entries = [Step(layer, None, [], [tensor], -1) for layer, tensor in inputs]
     every = [*entries, *steps]
     made_by = {tensor: step for step in every for tensor in step.outputs}
+    places, walked = _met_from_outputs(made_by, outputs)
     depths: dict[int, int] = {}
     layer_depths: dict[int, int] = {}
-    for step in reversed(every):
+    # How far a layer is that is called several times depends on which call comes first, and hence on the walk.
+    for step in reversed(walked):
         depth = max(depths.get(id(step), 0), layer_depths.get(id(step.layer), 0))
         depths[id(step)] = layer_depths[id(step.layer)] = depth
         for tensor in step.needed:
             source = made_by.get(tensor)
             if source is not None:
                 depths[id(source)] = max(depths.get(id(source), 0), depth + 1)
-    places = _met_from_outputs(made_by, outputs)
     layers = {id(step.layer): step.layer for step in every}
     # An input that nothing uses comes first among the layers that nothing follows.
-    return sorted(layers.values(), key=lambda layer: (-layer_depths[id(layer)], places.get(id(layer), -1)))
+    return sorted(layers.values(), key=lambda layer: (-layer_depths.get(id(layer), 0), places.get(id(layer), -1)))
 
 
-def _met_from_outputs(made_by: dict[Tensor, Step], outputs: Sequence[Tensor]) -> dict[int, int]:
-    """The place of each layer in a walk from the outputs, depth first."""
+def _met_from_outputs(made_by: dict[Tensor, Step], outputs: Sequence[Tensor]) -> tuple[dict[int, int], list[Step]]:
+    """A walk from the outputs, depth first: the place of each layer, as met, and the calls, each after its sources."""
     places: dict[int, int] = {}
+    walked: list[Step] = []
     seen: set[int] = set()
-    stack = [made_by[t] for t in reversed(outputs) if t in made_by]
-    while stack:
-        step = stack.pop()
-        if id(step) in seen:
+    # The calls on the way, each with those of its sources that were not visited yet.
+    way: list[tuple[Step | None, Iterator[Tensor]]] = [(None, iter(outputs))]
+    while way:
+        step, sources = way[-1]
+        source = next((made_by[t] for t in sources if t in made_by and id(made_by[t]) not in seen), None)
+        if source is not None:
+            seen.add(id(source))
+            places.setdefault(id(source.layer), len(places))
+            way.append((source, iter(source.needed)))
             continue
-        seen.add(id(step))
-        places.setdefault(id(step.layer), len(places))
-        stack.extend(made_by[t] for t in reversed(step.needed) if t in made_by)
-    return places
+        way.pop()
+        if step is not None:
+            walked.append(step)
+    return places, walked
 
 
 __all__ = ["Step", "layers_in_order", "steps_between"]

@@ -7,10 +7,13 @@ arguments. Custom classes are found by name in `custom_objects`, never by the mo
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
+from multikeras.saving.keras3_calls import flat_ends, name_ends, sources
 
 #: Classes of models, by the name that they have there.
 MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
@@ -147,7 +150,7 @@ def from_keras3(content: Any) -> Any:
     if kind in ("__numpy__", "__tensor__"):
         return from_keras3(content["config"].get("value"))
     if kind == "DTypePolicy":
-        return content["config"]["name"]
+        return _type_of_policy(content["config"]["name"])
     if kind == "function":
         return _name_of_function(content)
     if _is_hard_sigmoid(content):
@@ -155,6 +158,47 @@ def from_keras3(content: Any) -> Any:
     if "config" in content and isinstance(kind, str):
         return _object(kind, content)
     return {key: from_keras3(value) for key, value in content.items()}
+
+
+def _type_of_policy(name: Any) -> Any:
+    """The type of the weights of a layer with this policy."""
+    if not isinstance(name, str) or not name.startswith("mixed_"):
+        return name
+    warnings.warn(
+        f"Layers with the policy {name!r} compute in float32 here, the type of their weights: results are those of "
+        f"Keras 3 up to the rounding of {name.removeprefix('mixed_')}.",
+        stacklevel=2,
+    )
+    return "float32"
+
+
+def with_first_numbers(content: Any) -> Any:
+    """A configuration in which a layer that stands in several places has its number in the first of them as well.
+
+    Keras 3 leaves that out where the first place is inside another layer.
+    """
+    unnumbered: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
+    known: set[Any] = set()
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, list):
+            return [walk(entry) for entry in value]
+        if not isinstance(value, Mapping):
+            return value
+        made = {}
+        config = value.get("config")
+        name = config.get("name") if isinstance(config, Mapping) else None
+        number = value.get("shared_object_id")
+        if isinstance(number, int) and isinstance(name, str) and number not in known:
+            known.add(number)
+            for first in unnumbered.get((value.get("class_name"), name), ())[-1:]:
+                first["shared_object_id"] = number
+        made.update({key: walk(entry) for key, entry in value.items()})
+        if number is None and isinstance(name, str):
+            unnumbered.setdefault((value.get("class_name"), name), []).append(made)
+        return made
+
+    return walk(content)
 
 
 def _is_hard_sigmoid(content: Mapping[str, Any]) -> bool:
@@ -219,7 +263,7 @@ def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         result["config"]["digest"] = around[DIGEST]
     if "inbound_nodes" in around:
         result["name"] = around["name"]
-        result["inbound_nodes"] = [_node(node) for node in around["inbound_nodes"]]
+        result["inbound_nodes"] = [sources(node, content) for node in around["inbound_nodes"]]
     return result
 
 
@@ -281,44 +325,19 @@ def _model(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
             layers[0]["config"].setdefault("batch_input_shape", list(shape))
         return made
     for key in ("input_layers", "output_layers"):
-        ends = config[key]
-        if isinstance(ends, Mapping):
-            raise ValueError(f"The model {config.get('name')!r} names its inputs or outputs, which is not read.")
-        # One tensor is written without the list around it.
-        made[key] = [list(ends)] if ends and isinstance(ends[0], str) else [list(end) for end in ends]
+        made[key] = flat_ends(config[key])
+    name_ends(made, config)
     return made
-
-
-def _node(node: Any) -> list[Any]:
-    """A call: `{'args': …, 'kwargs': …}`, as a list of where its inputs come from."""
-    if isinstance(node, list):
-        return node
-    tensors: list[Any] = []
-    for entry in node["args"]:
-        if isinstance(entry, list):
-            tensors += entry
-        else:
-            tensors.append(entry)
-    arguments = {key: value for key, value in node.get("kwargs", {}).items() if value is not None}
-    for key in ("value", "key", "query"):
-        # Attention may get its tensors by name.
-        if key in arguments and _is_tensor(arguments[key]):
-            tensors.append(arguments.pop(key))
-    if not all(_is_tensor(entry) for entry in tensors) or any(_is_tensor(v) for v in arguments.values()):
-        raise ValueError(
-            "The model calls a layer with other arguments than tensors, or with tensors by name, which is not read."
-        )
-    return [[*entry["config"]["keras_history"], dict(arguments)] for entry in tensors]
-
-
-def _is_tensor(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and entry.get("class_name") == "__keras_tensor__"
 
 
 def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a built-in class by the names of Keras 2; those that change nothing are left out."""
-    cls = _builtin(kind)
-    if cls is None or "from_config" in vars(cls):
+    cls = builtin(kind)
+    if cls is None:
+        # What all layers have there; a class of one's own may not take it.
+        nothing = {"activity_regularizer": None, "autocast": True}
+        return {key: value for key, value in config.items() if key not in nothing or value != nothing[key]}
+    if "from_config" in vars(cls):
         # A class that reads its configuration itself knows what stands in it.
         return config
     renamed = RENAMED.get(kind, {})
@@ -338,7 +357,8 @@ def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _builtin(kind: str) -> Any:
+def builtin(kind: str) -> Any:
+    """The class of this name that configurations may hold, or None."""
     from multikeras import constraints, initializers, layers, regularizers
 
     for module in (layers, initializers, regularizers, constraints):
@@ -395,7 +415,7 @@ def with_listed_inputs(content: Any) -> Any:
         made["config"]["digest"] = made.pop(DIGEST)
     nodes = content.get("inbound_nodes")
     if isinstance(nodes, list) and any(isinstance(node, Mapping) for node in nodes):
-        made["inbound_nodes"] = [_node(node) for node in nodes]
+        made["inbound_nodes"] = [sources(node, content) for node in nodes]
     return made
 
 

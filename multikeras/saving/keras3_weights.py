@@ -179,13 +179,13 @@ def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = Fals
     """
     left = {path: arrays for path, arrays in found.items() if arrays}
     pairs: list[tuple[Any, np.ndarray]] = []
-    given: set[int] = set()
-    for place in places(model):
+    found_places = places(model)
+    given = {id(variable) for place in found_places if place.path in left for variable in place.variables}
+    for place in found_places:
         arrays = left.pop(place.path, [])
         if not arrays and all(id(variable) in given for variable in place.variables):
             # Keras 3 writes a layer that stands in several places once.
             continue
-        given.update(id(variable) for variable in place.variables)
         problem = _problem(place, arrays)
         if problem is None:
             pairs += zip(place.variables, arrays, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from multikeras import lookup
 from multikeras.saving.keras3_config import (
     APART_FROM_THEIRS,
     DIGEST,
@@ -13,6 +14,7 @@ from multikeras.saving.keras3_config import (
     OTHER_HARD_SIGMOID,
     RENAMED,
     SHARED,
+    builtin,
 )
 
 #: Arguments that exist here alone and change nothing there.
@@ -43,7 +45,7 @@ def to_keras3(content: Mapping[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in config.items() if key not in _OURS_ALONE or kind == "InputLayer"}
         made = {names.get(key, key): _value_to_keras3(key, value) for key, value in kept.items()}
         module = "keras.layers"
-    result = {"module": module, "class_name": kind, "config": made, "registered_name": None}
+    result = _object(module, kind, made)
     if "shared_object_id" in content:
         result[SHARED] = content["shared_object_id"]
     if DIGEST in content:
@@ -84,6 +86,8 @@ def readable_by_all(content: Any) -> Any:
                     inside[ends] = inside[ends][0]
     if isinstance(made.get("cells"), list):
         made["cells"] = [{**cell, "module": "keras.layers", "registered_name": None} for cell in made["cells"]]
+    if made.get("class_name") in _RECURRENT and "inbound_nodes" in made:
+        made["inbound_nodes"] = [_with_named_state(node) for node in made["inbound_nodes"]]
     if made.get("class_name") in _APART and "inbound_nodes" in made:
         made["inbound_nodes"] = [_with_inputs_apart(node) for node in made["inbound_nodes"]]
     config = made.get("config")
@@ -116,15 +120,32 @@ def _set_apart(made: dict[str, Any]) -> None:
 _APART = frozenset({"AdditiveAttention", "Attention", "MultiHeadAttention"})
 
 
+#: Layers whose state, which ours take after their input, has a name there.
+_RECURRENT = frozenset({"Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN"})
+
+
 def _with_inputs_apart(node: Any) -> Any:
     """A call in the form of Keras 3, whose inputs are arguments of their own."""
     if not isinstance(node, list):
         return node
-    tensors = [
-        {"class_name": "__keras_tensor__", "config": {"shape": [], "dtype": "float32", "keras_history": source[:3]}}
-        for source in node
-    ]
-    return {"args": tensors, "kwargs": node[0][3] if len(node[0]) > 3 else {}}
+    return {"args": [_tensor(source) for source in node], "kwargs": _keywords(node)}
+
+
+def _with_named_state(node: Any) -> Any:
+    """A call in the form of Keras 3, if there is a state to begin with."""
+    if not isinstance(node, list) or len(node) < 2:
+        return node
+    state = [_tensor(source) for source in node[1:]]
+    return {"args": [_tensor(node[0])], "kwargs": {**_keywords(node), "initial_state": state}}
+
+
+def _tensor(source: Any) -> dict[str, Any]:
+    config = {"shape": [], "dtype": "float32", "keras_history": source[:3]}
+    return {"class_name": "__keras_tensor__", "config": config}
+
+
+def _keywords(node: Any) -> dict[str, Any]:
+    return dict(node[0][3]) if len(node[0]) > 3 else {}
 
 
 def _undeclared(layers: Any) -> list[Any]:
@@ -151,12 +172,22 @@ def _first_input(config: Mapping[str, Any]) -> dict[str, Any] | None:
 def _value_to_keras3(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_value_to_keras3(key, entry) for entry in value]
+    if isinstance(value, str) and ">" in value and lookup.get_registered_object(value) is not None:
+        name = value.rpartition(">")[2]
+        return {"module": "builtins", "class_name": "function", "config": name, "registered_name": value}
     if not isinstance(value, Mapping) or "class_name" not in value or "config" not in value:
         return value
-    if value["class_name"] == "function":
+    if value["class_name"] == "function" or value == HARD_SIGMOID:
         return value
     module = next((module for word, module in _MODULES.items() if key.endswith(word)), None)
     if module is None:
         return to_keras3(value)
     config = {name: _value_to_keras3(name, entry) for name, entry in value["config"].items()}
-    return {"module": module, "class_name": value["class_name"], "config": config, "registered_name": None}
+    return _object(module, value["class_name"], config)
+
+
+def _object(module: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
+    if kind in MODELS or builtin(kind) is not None or kind.startswith(APART_FROM_THEIRS):
+        return {"module": module, "class_name": kind, "config": config, "registered_name": None}
+    # A class of one's own, which the reader names in custom_objects or has registered.
+    return {"module": None, "class_name": kind.rpartition(">")[2], "config": config, "registered_name": kind}

@@ -93,7 +93,8 @@ def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
                 training = keras3_training.training_config(compiled)
             if optimizer is None and theirs and training is not None:
                 optimizer = keras3_training.state_of_numbers([value for _, value in theirs], compiled.get("optimizer"))
-        architecture = {**keras3_config.from_keras3(config), "build_config": config.get("build_config")}
+        architecture = keras3_config.from_keras3(keras3_config.with_first_numbers(config))
+        architecture = {**architecture, "build_config": config.get("build_config")}
     found = Snapshot(architecture, [], training, optimizer, streams, kept, keras_version="3", backend="")
     return found, paths, where
 

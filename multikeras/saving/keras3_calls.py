@@ -1,0 +1,109 @@
+"""Calls in configurations of Keras 3, and which of their tensors are inputs and outputs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def flat_ends(ends: Any) -> list[list[Any]]:
+    """Where inputs or outputs are, in the order in which Keras 3 counts them: dictionaries by their sorted keys."""
+    if isinstance(ends, Mapping):
+        return [end for key in sorted(ends) for end in flat_ends(ends[key])]
+    # One tensor is written without the list around it.
+    if ends and isinstance(ends[0], str):
+        return [list(ends)]
+    return [end for entry in ends for end in flat_ends(entry)]
+
+
+def name_ends(made: dict[str, Any], config: Mapping[str, Any]) -> None:
+    """Lets inputs and outputs have the keys of their dictionaries for names, where no layer has that name already."""
+    taken = {layer["name"] for layer in made["layers"]}
+    for key, (name, *_) in _named_ends(config["input_layers"]):
+        if key not in taken:
+            taken.add(key)
+            _rename(made, name, key)
+    for key, end in _named_ends(config["output_layers"]):
+        if key not in taken:
+            taken.add(key)
+            layer = {"class_name": "Activation", "config": {"name": key, "activation": "linear"}, "name": key}
+            made["layers"].append({**layer, "inbound_nodes": [[[*end, {}]]]})
+            made["output_layers"] = [[key, 0, 0] if other == list(end) else other for other in made["output_layers"]]
+
+
+def _named_ends(ends: Any) -> list[tuple[str, Any]]:
+    items = sorted(ends.items()) if isinstance(ends, Mapping) else []
+    return [(key, end) for key, end in items if isinstance(end, list) and end and isinstance(end[0], str)]
+
+
+def _rename(made: dict[str, Any], old: str, new: str) -> None:
+    for layer in made["layers"]:
+        if layer["name"] == old:
+            layer["name"] = layer["config"]["name"] = new
+        for node in layer["inbound_nodes"]:
+            for source in node:
+                source[0] = new if source[0] == old else source[0]
+    for key in ("input_layers", "output_layers"):
+        for end in made[key]:
+            end[0] = new if end[0] == old else end[0]
+
+
+#: Operations that are the layers of their names, where they are given tensors alone.
+_LAYERS_TOO = frozenset({"Add", "Maximum", "Minimum", "Multiply", "Subtract"})
+
+
+def sources(node: Any, layer: Mapping[str, Any]) -> list[Any]:
+    """A call: `{'args': …, 'kwargs': …}`, as a list of where its inputs come from.
+
+    Args:
+        node: The call.
+        layer: Configuration of what is called.
+
+    Raises:
+        ValueError: If that is not possible.
+    """
+    if isinstance(node, list):
+        return node
+    called = f"{layer.get('class_name')} {layer.get('name')!r}"
+    arguments = {key: value for key, value in node.get("kwargs", {}).items() if not _is_nothing(value)}
+    tensors = _flat(node["args"])
+    is_operation = ".ops." in str(layer.get("module"))
+    if is_operation and (layer["class_name"] not in _LAYERS_TOO or not all(map(_is_tensor, tensors))):
+        raise ValueError(
+            f"The model has the operation {called} of Keras 3 between its layers, which is not read: put operations "
+            "into a layer there, such as Lambda(function), and pass the function in custom_objects."
+        )
+    # The tensors of attention and the state that a recurrent layer begins with may be named.
+    for key in ("query", "value", "key", "initial_state"):
+        if key in arguments and all(map(_is_tensor, found := _flat(arguments[key]))):
+            tensors += found
+            del arguments[key]
+    tensors = [entry for entry in tensors if not _is_nothing(entry)]
+    others = [entry for entry in tensors if not _is_tensor(entry)]
+    named = [key for key, value in arguments.items() if any(map(_is_tensor, _flat(value)))]
+    if others or named or not tensors:
+        what = (
+            f"the argument {', '.join(named)}" if named else f"{others[0]!r:.80} among its inputs" if others else "none"
+        )
+        raise ValueError(
+            f"The model calls {called} with {what}, which is not read: tensors are passed without a name, and anything "
+            "else by its name."
+        )
+    return [[*entry["config"]["keras_history"], dict(arguments)] for entry in tensors]
+
+
+def _flat(value: Any) -> list[Any]:
+    """What stands in lists and dictionaries, those by sorted keys."""
+    if isinstance(value, list):
+        return [each for entry in value for each in _flat(entry)]
+    if isinstance(value, Mapping) and "class_name" not in value:
+        return [each for key in sorted(value) for each in _flat(value[key])]
+    return [value]
+
+
+def _is_nothing(value: Any) -> bool:
+    return all(each is None for each in _flat(value))
+
+
+def _is_tensor(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and entry.get("class_name") == "__keras_tensor__"

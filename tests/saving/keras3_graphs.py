@@ -1,0 +1,249 @@
+"""Models of pip-installed Keras 3 whose calls, inputs, outputs and classes are out of the ordinary: a script.
+
+python keras3_graphs.py make DIRECTORY     writes models and what they predict
+python keras3_graphs.py read DIRECTORY     loads NAME_ours.keras and NAME_ours.h5, prints how far predictions are apart
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers as L
+
+GRAPHS = range(8)
+
+
+@keras.saving.register_keras_serializable("mine")
+class Scale(L.Layer):
+    def __init__(self, factor: float = 2.0, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.factor = factor
+
+    def build(self, shape: Any) -> None:
+        self.w = self.add_weight(shape=(shape[-1],), initializer="ones", name="w")
+
+    def call(self, x: Any) -> Any:
+        return x * self.w * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Plain(L.Layer):
+    def build(self, shape: Any) -> None:
+        self.w = self.add_weight(shape=(shape[-1],), initializer="ones", name="w")
+
+    def call(self, x: Any) -> Any:
+        return x * self.w
+
+
+@keras.saving.register_keras_serializable("mine")
+def swoosh(x: Any) -> Any:
+    return x * 2.0 + 1.0
+
+
+def dictionaries() -> Any:
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    h = L.Concatenate()([L.Dense(3)(b), L.Dense(2)(a)])
+    return keras.Model({"b": b, "a": a}, {"second": L.Dense(1, name="o1")(h), "first": L.Dense(2, name="o2")(h)})
+
+
+def dictionaries_of_other_names() -> Any:
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    h = L.Concatenate()([L.Dense(3)(b), L.Dense(2)(a)])
+    return keras.Model({"alpha": b, "beta": a}, {"b": L.Dense(2)(h)})
+
+
+def nested_lists() -> Any:
+    a, b, c = keras.Input((4,)), keras.Input((3,)), keras.Input((2,))
+    return keras.Model([a, [b, c]], [L.Dense(2)(a), [L.Dense(2)(b), L.Dense(1)(c)]])
+
+
+def inner_dictionary() -> Any:
+    x, y = keras.Input((4,), name="x"), keras.Input((4,), name="y")
+    inner = keras.Model({"x": x, "y": y}, {"s": L.Subtract()([x, y]), "d": L.Dense(4)(x)}, name="inner")
+    p, q = keras.Input((4,)), keras.Input((4,))
+    outputs = inner({"x": p, "y": q})
+    return keras.Model([p, q], L.Dense(2)(L.Concatenate()([outputs["s"], outputs["d"]])))
+
+
+def inside_and_outside() -> Any:
+    x, z = keras.Input((4,)), keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), L.Dense(4, activation="tanh")], name="inner")
+    middle = keras.Model(x, L.Dense(4)(inner(x)), name="middle")
+    return keras.Model(z, L.Add()([middle(z), inner(z)]))
+
+
+def layer_in_two_models() -> Any:
+    x, y, z = keras.Input((4,)), keras.Input((4,)), keras.Input((4,))
+    shared = L.Dense(4, activation="tanh")
+    first, second = keras.Model(x, shared(x)), keras.Model(y, shared(L.Dense(4)(y)))
+    return keras.Model(z, L.Add()([first(z), second(z), shared(z)]))
+
+
+def layer_in_a_wrapper() -> Any:
+    x, shared = keras.Input((5, 4)), L.Dense(3)
+    return keras.Model(x, [L.TimeDistributed(shared)(x), shared(x)])
+
+
+def deep_sequential() -> Any:
+    return keras.Sequential([keras.Input((4,)), keras.Sequential([L.Dense(3), keras.Sequential([L.Dense(2)])])])
+
+
+def built_later() -> Any:
+    model = keras.Sequential([L.Dense(3), L.Dense(2)])
+    model.build((None, 4))
+    return model
+
+
+def attention_by_names() -> Any:
+    q, v = keras.Input((5, 4)), keras.Input((5, 4))
+    return keras.Model([q, v], L.MultiHeadAttention(2, 3)(query=q, value=v, key=v, use_causal_mask=True))
+
+
+def states() -> Any:
+    x = keras.Input((5, 4))
+    y, h, c = L.LSTM(3, return_state=True)(x)
+    return keras.Model(x, [L.LSTM(3)(x, initial_state=[h, c]), L.GRU(3)(x, initial_state=h), y])
+
+
+def two_ways() -> Any:
+    x = keras.Input((5, 4))
+    return keras.Model(x, L.Bidirectional(L.LSTM(3), backward_layer=L.GRU(2, go_backwards=True))(x))
+
+
+def cells() -> Any:
+    x = keras.Input((5, 4))
+    return keras.Model(x, L.RNN([L.LSTMCell(3), L.GRUCell(2)])(x))
+
+
+def frozen_calls() -> Any:
+    x = keras.Input((4,))
+    return keras.Model(x, L.Dense(2)(L.BatchNormalization()(L.Dropout(0.5)(x, training=False), training=False)))
+
+
+def own_classes() -> Any:
+    return keras.Sequential([keras.Input((4,)), L.Dense(3, activation=swoosh), Scale(3.0), Plain()])
+
+
+def policies() -> Any:
+    return keras.Sequential([keras.Input((4,)), L.Dense(8, dtype="mixed_float16"), L.Dense(2, dtype="float32")])
+
+
+def operations() -> Any:
+    x = keras.Input((4,))
+    return keras.Model(x, L.Dense(2)(keras.ops.exp(x)))
+
+
+def sums() -> Any:
+    x = keras.Input((4,))
+    return keras.Model(x, L.Dense(2)(x) - L.Dense(2)(x) * L.Dense(2)(x))
+
+
+def shared_at_two_depths() -> Any:
+    """The call of the shared layer that is nearer to the output is the one with more layers before it."""
+    x, shared = keras.Input((3,)), L.Dense(3, activation="tanh")
+    far = L.Dense(3, activation="tanh")(x)
+    farther = L.Dense(3, activation="tanh")(far)
+    near = L.Dense(3, activation="tanh")(x)
+    late, early = shared(farther), shared(near)
+    long = L.Activation("tanh")(L.Activation("tanh")(early))
+    return keras.Model(x, L.Add()([L.Multiply()([p, p]) for p in (x, far, farther, near, late, early, long)]))
+
+
+def graph(choose: random.Random, depth: int = 0) -> Any:
+    """Layers of equal shape, shared and inside other models, so that only results tell a wrong order."""
+    inputs = [keras.Input((3,)) for _ in range(choose.randint(1, 2))]
+    pool: list[Any] = list(inputs)
+    shared: list[Callable[[Any], Any]] = []
+    for _ in range(choose.randint(2, 6)):
+        kind = choose.random()
+        if kind < 0.45:
+            pool.append(L.Dense(3, activation="tanh")(choose.choice(pool)))
+        elif kind < 0.6 and shared:
+            pool.append(choose.choice(shared)(choose.choice(pool)))
+        elif kind < 0.75:
+            shared.append(L.Dense(3, activation="tanh"))
+            pool.append(shared[-1](choose.choice(pool)))
+        elif kind < 0.9 and depth < 2:
+            model = graph(choose, depth + 1)
+            given = [choose.choice(pool) for _ in model.inputs]
+            pool.append(model(given if len(given) > 1 else given[0]))
+        else:
+            pool.append(L.Subtract()([choose.choice(pool), choose.choice(pool)]))
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], L.Add()([L.Multiply()([p, p]) for p in pool]))
+
+
+MODELS = {
+    f.__name__: f
+    for f in (
+        dictionaries,
+        dictionaries_of_other_names,
+        nested_lists,
+        inner_dictionary,
+        inside_and_outside,
+        layer_in_two_models,
+        layer_in_a_wrapper,
+        deep_sequential,
+        built_later,
+        attention_by_names,
+        states,
+        two_ways,
+        cells,
+        frozen_calls,
+        own_classes,
+        policies,
+        operations,
+        sums,
+        shared_at_two_depths,
+    )
+}
+
+
+def make(directory: Path) -> None:
+    numbers = np.random.RandomState(0)
+    models = {name: build() for name, build in MODELS.items()}
+    models |= {f"graph_{seed}": graph(random.Random(seed)) for seed in GRAPHS}
+    for name, model in models.items():
+        for weight in model.weights:
+            weight.assign(numbers.randn(*weight.shape) * 0.4 if len(weight.shape) > 1 else numbers.rand(*weight.shape))
+        inside = model._inputs_struct if hasattr(model, "_inputs_struct") else None
+        inside = model.inputs if inside is None else inside
+        arrays = [numbers.randn(2, *each.shape[1:]).astype("float32") for each in keras.tree.flatten(inside)]
+        given = keras.tree.pack_sequence_as(inside, arrays)
+        outputs = [np.asarray(each, "float32") for each in keras.tree.flatten(model(given))]
+        saved = {f"input_{i}": v for i, v in enumerate(arrays)} | {f"output_{i}": v for i, v in enumerate(outputs)}
+        np.savez(directory / f"{name}.npz", **saved)
+        for ending in ("keras", "h5"):
+            model.save(directory / f"{name}.{ending}")
+
+
+def read(directory: Path) -> None:
+    apart: dict[str, Any] = {}
+    for path in sorted(directory.glob("*.npz")):
+        with np.load(path) as file:
+            inputs = [file[key] for key in sorted(file.files) if key.startswith("input")]
+            outputs = [file[key] for key in sorted(file.files) if key.startswith("output")]
+        for ending in ("keras", "h5"):
+            ours = path.with_name(f"{path.stem}_ours.{ending}")
+            if not ours.exists():
+                continue
+            model = keras.models.load_model(ours, {"Plain": Plain}, compile=False)
+            found = keras.tree.flatten(model(inputs if len(inputs) > 1 else inputs[0]))
+            apart[f"{path.stem} {ending}"] = max(
+                float(np.abs(np.asarray(one) - other).max()) for one, other in zip(found, outputs, strict=True)
+            )
+    print(json.dumps(apart))
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    {"make": make, "read": read}[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,164 @@
+"""Models of Keras 3 with calls, inputs, outputs and classes out of the ordinary: here, and back there."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from keras3_scripts import keras3
+
+from multikeras import backend as K
+from multikeras.layers import Layer
+from multikeras.models import load_model
+from multikeras.utils import register_keras_serializable
+
+ENDINGS = ("keras", "h5")
+#: What is not read, and what the error says.
+REFUSED = {"operations": r"(operation Exp 'exp' of Keras 3|Unknown layer 'Exp')"}
+#: What computes in float32 here, and so does not come back with the results of float16.
+NOT_BACK = {("policies", "keras"), ("policies", "h5")}
+
+
+class Scale(Layer):
+    def __init__(self, factor: float = 2.0, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.factor = factor
+
+    def build(self, input_shape: Any) -> None:
+        self.w = self.add_weight("w", (input_shape[-1],), initializer="ones")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.w * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Plain(Layer):
+    def build(self, input_shape: Any) -> None:
+        self.w = self.add_weight("w", (input_shape[-1],), initializer="ones")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.w
+
+
+def swoosh(x: Any) -> Any:
+    return x * 2.0 + 1.0
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Any:
+    from multikeras.lookup import custom_object_scope
+
+    register_keras_serializable("mine")(Scale)
+    register_keras_serializable("mine")(swoosh)
+    with custom_object_scope({"Plain": Plain}):
+        yield
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("keras3_graphs")
+    script("make", directory)
+    return directory
+
+
+def script(task: str, directory: Path) -> str:
+    return keras3(Path(__file__).with_name("keras3_graphs.py"), task, str(directory))
+
+
+def data_of(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    with np.load(path) as file:
+        inputs = [file[key] for key in sorted(file.files) if key.startswith("input")]
+        outputs = [file[key] for key in sorted(file.files) if key.startswith("output")]
+    return inputs, outputs
+
+
+def check(model: Any, path: Path, atol: float) -> None:
+    inputs, outputs = data_of(path)
+    found = model.predict(inputs if len(inputs) > 1 else inputs[0])
+    for one, other in zip(found if isinstance(found, list) else [found], outputs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=atol, err_msg=path.stem)
+
+
+def read(path: Path) -> Any:
+    with warnings.catch_warnings():
+        if path.stem == "policies":
+            warnings.filterwarnings("ignore", "Layers with the policy 'mixed_float16' compute in float32 here")
+        return load_model(path)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_models_predict_the_same_here(theirs: Path, ending: str) -> None:
+    names = [path.stem for path in sorted(theirs.glob("*.npz"))]
+    assert len(names) > 25
+    for i, name in enumerate(names):
+        if name in REFUSED:
+            continue
+        with K.use_backend(("numpy", "torch")[i % 2]):
+            check(read(theirs / f"{name}.{ending}"), theirs / f"{name}.npz", 2e-3 if name == "policies" else 2e-6)
+
+
+def test_they_predict_the_same_there_again(theirs: Path) -> None:
+    wanted = set()
+    for path in sorted(theirs.glob("*.npz")):
+        for ending in ENDINGS:
+            if path.stem in REFUSED or (path.stem, ending) in NOT_BACK:
+                continue
+            model = read(theirs / f"{path.stem}.{ending}")
+            ours = theirs / f"{path.stem}_ours.{ending}"
+            model.save(ours)
+            check(load_model(ours), path, 2e-6)
+            wanted.add(f"{path.stem} {ending}")
+    apart = json.loads(script("read", theirs).splitlines()[-1])
+    assert set(apart) == wanted
+    assert {name: value for name, value in apart.items() if value > 2e-5} == {}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_is_not_read_is_named(theirs: Path, name: str, ending: str) -> None:
+    with pytest.raises(ValueError, match=REFUSED[name]):
+        load_model(theirs / f"{name}.{ending}")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_policy_of_two_types_is_named(theirs: Path, ending: str) -> None:
+    with pytest.warns(UserWarning, match="the policy 'mixed_float16' compute in float32 here"):
+        load_model(theirs / f"policies.{ending}")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_dictionaries_of_inputs_and_outputs_keep_their_keys(each_backend: str, theirs: Path, ending: str) -> None:
+    # Inputs and outputs are in the order of their keys, and the keys are their names.
+    for name, keys, results in (
+        ("dictionaries", ["a", "b"], ["first", "second"]),
+        ("dictionaries_of_other_names", ["alpha", "beta"], None),
+    ):
+        model = load_model(theirs / f"{name}.{ending}")
+        inputs, outputs = data_of(theirs / f"{name}.npz")
+        assert model.input_names == keys
+        assert results is None or model.output_names == results
+        found = model.predict(dict(zip(keys, inputs, strict=True)))
+        for one, other in zip(found if isinstance(found, list) else [found], outputs, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=2e-6)
+    if each_backend != "numpy":
+        return
+    model = load_model(theirs / f"dictionaries.{ending}")
+    inputs, outputs = data_of(theirs / "dictionaries.npz")
+    model.compile("sgd", {"first": "mse", "second": "mae"}, loss_weights={"first": 0.5})
+    values = model.evaluate(dict(zip("ab", inputs, strict=True)), {"second": outputs[1] + 1.0, "first": outputs[0]})
+    np.testing.assert_allclose(values[:1], [1.0], atol=1e-5)
+
+
+def test_a_layer_in_several_places_is_one_layer(theirs: Path) -> None:
+    model = load_model(theirs / "inside_and_outside.keras")
+    inner = model.get_layer("inner")
+    assert model.get_layer("middle").get_layer("inner") is inner
+    assert len(model.trainable_weights) == 4
+    assert len(load_model(theirs / "layer_in_two_models.keras").trainable_weights) == 4
+    assert len(load_model(theirs / "layer_in_a_wrapper.keras").trainable_weights) == 2
