@@ -20,6 +20,7 @@ from multikeras.layers import (
     RNN,
     Activation,
     AveragePooling1D,
+    AveragePooling2D,
     BatchNormalization,
     Bidirectional,
     Conv1D,
@@ -228,6 +229,15 @@ def test_slopes_can_be_outputs(tmp_path: Path) -> None:
     agrees(Model([x, y], moved), tmp_path / "slope.onnx", batches)
 
 
+def test_slopes_through_recurrent_layers_can_be_outputs(tmp_path: Path) -> None:
+    x = Input((None, 3))
+    y = GRU(2)(LSTM(3, return_sequences=True)(x))
+    model = Model(x, [y, K.gradients(K.sum(y), [x])[0]])
+    batches = [[RNG.randn(n, time, 3)] for n, time in ((2, 4), (1, 6))]
+    found = kinds(agrees(model, tmp_path / "slope.onnx", batches).graph)
+    assert found["LSTM"] == found["GRU"] == 0
+
+
 def test_whole_numbers_and_booleans(tmp_path: Path) -> None:
     words, flags, small = Input((3,), dtype="int64"), Input((3,), dtype="bool"), Input((3,), dtype="uint8")
     chosen = K.where(flags, small, small * 2)
@@ -262,6 +272,19 @@ def test_convolutions_take_in_what_follows_them(format: str, tmp_path: Path) -> 
     content = agrees(model, tmp_path / "c.onnx", [[RNG.randn(n, *x.shape[1:])] for n in (1, 3)], atol=1e-3)
     names = ["Conv", "Relu", "Conv", "Add", "Relu"] * 2 + ["Pad", "Conv", "ReduceMean", "Gemm"]
     assert [node.op_type for node in content.graph.node] == ["Transpose"] * last + names
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("open_", [False, True])
+def test_windows_of_the_same_length(window: int, strides: int, open_: bool, tmp_path: Path) -> None:
+    for lengths in ((7, 6), (8, 4)):
+        x = Input((*((None, None) if open_ else lengths), 2))
+        outputs = [pool(window, strides, padding="same")(x) for pool in (MaxPooling2D, AveragePooling2D)]
+        outputs.append(Conv2D(3, window, strides=strides, padding="same")(x))
+        if strides == 1:
+            outputs.append(Conv2D(3, window, dilation_rate=2, padding="same")(x))
+        agrees(Model(x, outputs), tmp_path / "w.onnx", [[RNG.randn(2, *lengths, 2)]])
 
 
 def test_transposed_convolutions_of_any_length(tmp_path: Path) -> None:

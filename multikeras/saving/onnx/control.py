@@ -58,7 +58,7 @@ def _scan(
 ) -> list[str]:
     cell = graph.loops.get(result)
     if cell is not None:
-        return recurrent.emitted(graph, cell, result, num_carries)
+        return recurrent.emitted(graph, cell, result)
     sequences, carries = inputs[:num_sequences], inputs[num_sequences : num_sequences + num_carries]
     iteration, *others = body.bindings
     slices, states = others[:num_sequences], others[num_sequences : num_sequences + num_carries]
@@ -71,7 +71,7 @@ def _scan(
     _passed(inner, others[num_sequences + num_carries :], inputs[num_sequences + num_carries :])
     # What is passed in belongs to the graph around, and has to be there before the loop.
     given = graph.names_of([carries[i] for i in moving]), graph.names_of(sequences)
-    outputs = _results(inner, [*[body.outputs[i] for i in moving], *body.outputs[num_carries:]])
+    outputs = _results(inner, [*[body.outputs[i] for i in moving], *body.outputs[num_carries:], *states])
     steps = []
     if not sequences or _reads(inner.nodes, number[0][0]):
         steps = [OPERATORS["iota"](graph, iteration, length, "int32")]
@@ -90,8 +90,8 @@ def _scan(
         num_scan_inputs=count,
         **attributes,
     )
-    # The states before each step, which only gradients read, have no names.
-    return [*_all(graph, carries, moving, names), *names[len(moving) :], *[""] * num_carries]
+    # Behind what each step gives are the states before it; what nobody reads is dropped afterwards.
+    return [*_all(graph, carries, moving, names), *names[len(moving) :]]
 
 
 def _moving(

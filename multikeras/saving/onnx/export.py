@@ -102,7 +102,7 @@ def described(asked: Interface, where: str, double: bool = False) -> protos.Desc
         double: Whether float64 stays float64.
     """
     graph = Graph(where, double)
-    graph.loops.update(asked.loops)
+    graph.loops.update(recurrent.without_states(asked.loops, [tensor for _, tensor in asked.outputs]))
     inputs = [_input(graph, tensor, graph.claim(str(name))) for name, tensor in asked.inputs.items()]
     labels = [(graph.claim(name if name not in asked.inputs else f"{name}_output"), t) for name, t in asked.outputs]
     defaults = {}

@@ -156,10 +156,11 @@ class Lengths:
         body = loop.attributes["body"]
         if place < carries:
             return [(loop.inputs[sequences + place], axis)]
-        if place >= len(body.outputs):
-            return []
         if axis == 0:
             return [(loop.inputs[0], 0)] if sequences else []
+        if place >= len(body.outputs):
+            # The states before each step.
+            return [(loop.inputs[sequences + place - len(body.outputs)], axis - 1)]
         # What a step gives has its lengths from what is passed in, of which the first is the number of the step.
         tensor, axis = self.root(body.outputs[place], axis - 1)
         passed = [i for i, binding in enumerate(body.bindings) if binding is tensor]

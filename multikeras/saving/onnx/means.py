@@ -29,9 +29,12 @@ def _counts(graph: Graph, x: Tensor, y: Tensor) -> bool:
     """Whether a tensor says how many entries of the input each window has."""
     if y.ndim == 0:
         return x.attributes["padding"] == "valid" and graph.fixed.is_number(y, prod(x.attributes["window"]))
+    ones, counted = y.inputs[0] if y.inputs else y, x.inputs[0]
     if y.primitive is not x.primitive or y.attributes != x.attributes:
         return False
-    ones, counted = y.inputs[0], x.inputs[0]
+    if windows.needs_lengths(counted, **x.attributes):
+        # Entries that are added by an operator of their own would be counted.
+        return False
     if ones.primitive is None or ones.primitive.name != "broadcast_to" or not graph.fixed.is_number(ones.inputs[0], 1):
         return False
     for i in range(1, x.ndim - 1):

@@ -242,8 +242,17 @@ def _reduction(kind: str) -> Callable[..., str]:
 
 
 OPERATORS.update({f"reduce_{name}": _reduction(f"Reduce{name.title()}") for name in ("sum", "prod", "max", "min")})
-OPERATORS["reduce_any"] = OPERATORS["reduce_max"]
 OPERATORS["reduce_all"] = OPERATORS["reduce_min"]
+
+
+@operator("reduce_any")
+def _reduce_any(graph: Graph, result: Tensor, x: Tensor, axis: Sequence[int], keepdims: bool) -> str:
+    if not axis:
+        return graph.name_of(x)
+    numbers = graph.cast(graph.name_of(x), "bool", "int32")
+    largest = graph.node("ReduceMax", [numbers, graph.constant(axis)], keepdims=int(keepdims))
+    # The largest of no numbers is the least there is.
+    return graph.node("Greater", [largest, graph.constant(0, "int32")])
 
 
 def _place(kind: str) -> Callable[..., str]:

@@ -6,7 +6,7 @@ Loops with a mask are none: the operators know sequences that end early, and no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,21 @@ def loops_of(model: Any) -> dict[Tensor, Any]:
     return found
 
 
+def without_states(loops: Mapping[Tensor, Any], outputs: Sequence[Tensor]) -> dict[Tensor, Any]:
+    """The loops whose states before each step nobody reads, as gradients do: the operators do not give them."""
+    seen, stack, read = set(outputs), list(outputs), set()
+    while stack and loops:
+        tensor = stack.pop()
+        if tensor.primitive is ITEM and tensor.inputs[0] in loops:
+            loop = tensor.inputs[0]
+            if tensor.attributes["index"] >= len(loop.attributes["body"].outputs):
+                read.add(loop)
+        new = [x for x in tensor.inputs if x not in seen]
+        seen.update(new)
+        stack.extend(new)
+    return {loop: cell for loop, cell in loops.items() if loop not in read}
+
+
 def _loop_of(tensor: Tensor) -> Tensor | None:
     """The loop that a recurrent layer's result comes from, past what turns its axes."""
     while tensor.primitive is not None and tensor.primitive.name != "scan":
@@ -84,14 +99,13 @@ def _fits(loop: Tensor, cell: Any) -> bool:
     return known and all(gate in _ACTIVATIONS for gate in made.gates(cell))
 
 
-def emitted(graph: Graph, cell: Any, loop: Tensor, length_of_states: int) -> list[str]:
+def emitted(graph: Graph, cell: Any, loop: Tensor) -> list[str]:
     """The operator of a loop: the last states, and what each step gave.
 
     Args:
         graph: Where.
         cell: The cell.
         loop: The loop's node.
-        length_of_states: How many results stand for states before each step, which nobody reads.
     """
     made = _OPERATORS[type(cell)]
     sequence, carries = loop.inputs[0], loop.inputs[1 : 1 + made.states]
@@ -111,7 +125,7 @@ def emitted(graph: Graph, cell: Any, loop: Tensor, length_of_states: int) -> lis
     bias = [] if len(weights) > 2 else [""]
     graph.node(made.kind, [graph.name_of(sequence), *weights, *bias, "", *begin], names, **attributes)
     last = [graph.node("Squeeze", [name, one]) for name in names[1:]]
-    return [*last, graph.node("Squeeze", [names[0], graph.constant([1])]), *[""] * length_of_states]
+    return [*last, graph.node("Squeeze", [names[0], graph.constant([1])])]
 
 
 def _zeros(graph: Graph, state: Tensor) -> bool:

@@ -48,32 +48,85 @@ def _window(graph: Graph, kernel: Tensor, what: str) -> list[int]:
     return [n for n in window if n is not None]
 
 
-def _padding(padding: Any) -> dict[str, Any]:
-    if padding == "same":
-        return {"auto_pad": "SAME_UPPER"}
-    if padding == "valid":
-        return {}
-    return {"pads": [before for before, _ in padding] + [behind for _, behind in padding]}
+def _pads(shape: Sequence[int | None], reaches: Sequence[int], strides: Any, padding: Any) -> list[Any]:
+    """What is added before and behind each axis; None for an axis whose length decides it when the graph runs."""
+    found: list[Any] = []
+    for i, (n, reach, stride) in enumerate(zip(shape, reaches, strides, strict=True)):
+        if padding != "same":
+            found.append((0, 0) if padding == "valid" else padding[i])
+        elif n is None and stride > 1 and reach > 1:
+            found.append(None)
+        else:
+            total = reach - 1 if stride == 1 else max((-(-(n or 1) // stride) - 1) * stride + reach - (n or 1), 0)
+            found.append((total // 2, total - total // 2) if reach > 1 else (0, 0))
+    return found
+
+
+def needs_lengths(x: Tensor, window: Sequence[int], strides: Any, padding: Any) -> bool:
+    """Whether padding has to be computed when the graph runs."""
+    return _hint(_pads(x.shape[1:-1], window, strides, padding), window, strides, window) is None
+
+
+def _hint(pads: Sequence[Any], reaches: Sequence[int], strides: Any, window: Sequence[int]) -> dict[str, Any] | None:
+    """Padding as attributes of an operator; None where no attribute says it."""
+    if None not in pads:
+        ends = [before for before, _ in pads], [behind for _, behind in pads]
+        return {"pads": [*ends[0], *ends[1]]} if any(map(any, pads)) else {}
+    # Runtimes take 'same' only of windows without dilation that are not smaller than the strides.
+    plain = list(reaches) == list(window) and all(n >= s for n, s in zip(window, strides, strict=True))
+    return {"auto_pad": "SAME_UPPER"} if plain else None
+
+
+def _windowed(
+    graph: Graph, x: Tensor, window: Sequence[int], reaches: Sequence[int], strides: Any, padding: Any, filling: float
+) -> tuple[str, dict[str, Any]]:
+    """An input with its channels first, and its padding as attributes; padded where attributes cannot say it."""
+    pads = _pads(x.shape[1:-1], reaches, strides, padding)
+    hint = _hint(pads, reaches, strides, window)
+    name = _to_first(graph, x)
+    if hint is not None:
+        return name, hint
+    halves: tuple[list[str], list[str]] = ([], [])
+    for i, pair in enumerate(pads):
+        before, behind = pair if pair is not None else _amounts(graph, x, i + 1, reaches[i], strides[i])
+        for half, amount in zip(halves, (before, behind), strict=True):
+            half.append(amount if isinstance(amount, str) else graph.constant([amount]))
+    none = graph.constant([0, 0])
+    amounts = graph.node("Concat", [none, *halves[0], none, *halves[1]], axis=0)
+    return graph.node("Pad", [name, amounts, graph.constant(filling, x.dtype)]), {}
+
+
+def _amounts(graph: Graph, x: Tensor, axis: int, reach: int, stride: int) -> tuple[str, str]:
+    """What 'same' adds before and behind an axis of unknown length."""
+    n, step = graph.length(x, axis), graph.constant([stride])
+    places = graph.node("Div", [graph.node("Add", [n, graph.constant([stride - 1])]), step])
+    start = graph.node("Mul", [graph.node("Sub", [places, graph.constant([1])]), step])
+    needed = graph.node("Sub", [graph.node("Add", [start, graph.constant([reach])]), n])
+    total = graph.node("Max", [needed, graph.constant([0])])
+    before = graph.node("Div", [total, graph.constant([2])])
+    return before, graph.node("Sub", [total, before])
 
 
 def _conv(
     graph: Graph, result: Tensor, x: Tensor, kernel: Tensor, strides: Any, padding: Any, dilation: Any, groups: int
 ) -> str:
-    if (
-        padding == "same"
-        and all(step == 1 for step in strides)
-        and (None not in kernel.shape[:-2] or max(dilation) > 1)
-    ):
-        # Without strides the padding does not depend on the length; onnxruntime knows 'same' without dilation only.
-        reaches = [(n - 1) * step for n, step in zip(_window(graph, kernel, "a convolution"), dilation, strict=True)]
-        padding = [(reach // 2, reach - reach // 2) for reach in reaches]
+    if None in kernel.shape[:-2] and (padding != "same" or max(dilation) == 1):
+        # Only with dilation the window has to be known for 'same'.
+        name = _to_first(graph, x)
+        places: dict[str, Any] = {"auto_pad": "SAME_UPPER"} if padding == "same" else {}
+        if not isinstance(padding, str):
+            places = {"pads": [before for before, _ in padding] + [behind for _, behind in padding]}
+    else:
+        window = _window(graph, kernel, "a convolution")
+        reaches = [(n - 1) * step + 1 for n, step in zip(window, dilation, strict=True)]
+        name, places = _windowed(graph, x, window, reaches, strides, padding, 0)
     made = graph.node(
         "Conv",
-        [_to_first(graph, x), _kernel(graph, kernel)],
+        [name, _kernel(graph, kernel)],
         strides=list(strides),
         dilations=list(dilation),
         group=groups,
-        **_padding(padding),
+        **places,
     )
     return _to_last(graph, made, x.ndim)
 
@@ -167,16 +220,17 @@ def _cut_out(graph: Graph, name: str, shape: Any, ndim: int, padding: Any) -> st
 
 
 def _max_pool(graph: Graph, result: Tensor, x: Tensor, window: Any, strides: Any, padding: Any) -> list[str]:
-    made = graph.node(
-        "MaxPool", [_to_first(graph, x)], kernel_shape=list(window), strides=list(strides), **_padding(padding)
-    )
+    name, places = _windowed(graph, x, window, window, strides, padding, -np.inf)
+    made = graph.node("MaxPool", [name], kernel_shape=list(window), strides=list(strides), **places)
     # The second result exists for gradients alone.
     return [_to_last(graph, made, x.ndim), ""]
 
 
 def _averages(graph: Graph, x: Tensor, window: Any, strides: Any, padding: Any, whole: int) -> str:
-    places = {"kernel_shape": list(window), "strides": list(strides), **_padding(padding)}
-    return graph.node("AveragePool", [_to_first(graph, x)], count_include_pad=whole, **places)
+    name, places = _windowed(graph, x, window, window, strides, padding, 0)
+    return graph.node(
+        "AveragePool", [name], kernel_shape=list(window), strides=list(strides), count_include_pad=whole, **places
+    )
 
 
 def average(graph: Graph, x: Tensor, window: Any, strides: Any, padding: Any) -> str:
