@@ -84,7 +84,8 @@ def test_every_activation(tmp_path: Path) -> None:
     agrees(Model(x, [Activation(name)(x) for name in names]), tmp_path / "a.onnx", [[RNG.randn(5, 4) * 3]])
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "writing_a_layer.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, EXPORTING = DOCS / "writing_a_layer.md", DOCS / "exporting.md"
 
 
 def test_every_layer_of_the_page_about_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -418,6 +419,16 @@ def test_versions(tmp_path: Path) -> None:
     for opset in (17, 999, "18", True):
         with pytest.raises(ValueError, match=r"with an opset from 18 to \d+, received"):
             model.export(tmp_path / "m.onnx", opset=opset)
+
+
+def test_the_page_about_exporting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", EXPORTING.read_text(encoding="utf-8"), re.S):
+        exec(compile(block, str(EXPORTING), "exec"), space)
+    assert capsys.readouterr().out.splitlines() == ["True", "True", "['memory/state_0', 'memory/state_1'] True"]
 
 
 # -- files ----------------------------------------------------------------------------------------
