@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from multikeras import backend as K
@@ -14,6 +15,7 @@ from multikeras.layers.input_layer import Input, InputLayer
 from multikeras.layers.operations import Operations
 from multikeras.models.model import Model
 from multikeras.models.network import call_again
+from multikeras.models.paths import Step
 from multikeras.models.sequential import Sequential, starts_with_input
 
 
@@ -68,7 +70,7 @@ def _cloned(model: Any, given: list[Tensor] | None, copied: Callable[[Layer], La
         ]
     made: dict[Tensor, Tensor] = dict(zip(model.inputs, given, strict=True))
     copies: dict[int, Layer] = {}
-    for step in model._steps:
+    for step in _as_called(model._steps):
         if isinstance(step.layer, Operations):
             results = rebuild(step.layer.results, {**made, **_new_variables(step.layer, made)})
         else:
@@ -81,6 +83,28 @@ def _cloned(model: Any, given: list[Tensor] | None, copied: Callable[[Layer], La
     outputs = [made.get(t, t) for t in model.outputs]
     copy = Model(inputs=inputs, outputs=outputs[0] if model._single_output else outputs, name=model.name)
     return _as_trainable(copy, model)
+
+
+def _as_called(steps: Sequence[Step]) -> Iterator[Step]:
+    """The calls in the order in which they were made, as far as what they need allows.
+
+    A layer that is called several times changes its averages in the order of its calls.
+    """
+    makers = {tensor: i for i, step in enumerate(steps) for tensor in step.outputs}
+    waits = [len({makers[t] for t in step.needed if t in makers}) for step in steps]
+    users: dict[int, list[int]] = {}
+    for i, step in enumerate(steps):
+        for maker in {makers[t] for t in step.needed if t in makers}:
+            users.setdefault(maker, []).append(i)
+    ready = [(step.outputs[0].serial, i) for i, step in enumerate(steps) if not waits[i]]
+    heapq.heapify(ready)
+    while ready:
+        _, i = heapq.heappop(ready)
+        yield steps[i]
+        for user in users.get(i, ()):
+            waits[user] -= 1
+            if not waits[user]:
+                heapq.heappush(ready, (steps[user].outputs[0].serial, user))
 
 
 def _as_trainable(copy: Any, model: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import Dense, Dropout, Input, Layer, MultiHeadAttention
+from multikeras.layers import Add, BatchNormalization, Dense, Dropout, Input, Layer, MultiHeadAttention
 from multikeras.models import Model, Sequential, clone_model, freeze_weights, unfreeze_weights
 
 
@@ -171,3 +171,24 @@ def test_a_tensor_that_no_layer_made_cannot_be_in_a_configuration() -> None:
         NotImplementedError, match="called with 'fixed' among its arguments .*which no layer of the model"
     ):
         model.get_config()
+
+
+def test_a_clone_makes_its_calls_in_the_same_order() -> None:
+    """The averages of a layer that is called twice depend on which call comes first."""
+    rng = np.random.RandomState(1)
+    normalize = BatchNormalization(momentum=0.5)
+    x = Input((3,))
+    far = Dense(3)(Dense(3)(x))
+    # First on what lies behind two layers, then on the input.
+    model = Model(x, Add()([normalize(far), normalize(x)]))
+    copy = clone_model(model)
+    assert [node["inbound_nodes"] for node in copy.get_config()["layers"]] == [
+        node["inbound_nodes"] for node in model.get_config()["layers"]
+    ]
+    copy.set_weights(model.get_weights())
+    data = rng.rand(8, 3)
+    for each in (model, copy):
+        each.compile("sgd", "mse")
+        each.train_on_batch(data, data)
+    for one, other in zip(copy.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
