@@ -25,11 +25,9 @@ def write(described: protos.Described, path: Path, opset: int) -> None:
     """
     total = sum(types.size_of(entry.array.shape, entry.dtype) for entry in described.stored.values())
     beside = f"{path.name}.{os.urandom(4).hex()}.data" if total > LARGEST else None
-    made = protos.model(described, opset, beside)
-    content = made.SerializeToString()
-    if beside is None:
-        # Nothing is written that is none.
-        _onnx().checker.check_model(made, full_check=True)
+    # Nothing is written that is no model.
+    _onnx().checker.check_model(protos.model(described, opset, outline=True), full_check=True)
+    content = protos.model(described, opset, beside).SerializeToString()
     before = _beside(path)
     weights = path.with_name(beside) if beside is not None else None
     try:
@@ -38,9 +36,6 @@ def write(described: protos.Described, path: Path, opset: int) -> None:
                 _write_weights(described, draft)
         with replacing(path) as draft:
             draft.write_bytes(content)
-            if weights is not None:
-                # The model lies beside its weights in its draft, too.
-                _onnx().checker.check_model(str(draft), full_check=True)
     except BaseException:
         if weights is not None:
             with suppress(FileNotFoundError):

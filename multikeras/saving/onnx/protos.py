@@ -51,21 +51,27 @@ class Described:
     shapes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def model(described: Described, opset: int, external: str | None = None) -> Any:
+def model(described: Described, opset: int, external: str | None = None, outline: bool = False) -> Any:
     """The model of a file.
 
     Args:
         described: The graph.
         opset: The version of the operators.
         external: Name of the file that large weights are in; None where all are in the model.
+        outline: Whether large weights are left out and declared as inputs, which is all that checks need.
     """
     helper = _onnx().helper
     offsets = places(described) if external is not None else {}
     held = {**described.stored, **{name: Stored(array, str(array.dtype)) for name, array in described.defaults.items()}}
+    declared = [_value(value) for value in described.inputs]
+    if outline:
+        large = {name: described.stored[name] for name in places(described)}
+        declared += [_value(Value(name, entry.dtype, entry.array.shape)) for name, entry in large.items()]
+        held = {name: entry for name, entry in held.items() if name not in large}
     graph = helper.make_graph(
         [_node(node) for node in described.nodes],
         described.name,
-        [_value(value) for value in described.inputs],
+        declared,
         [_value(value) for value in described.outputs],
         [_tensor(name, entry, offsets.get(name), external) for name, entry in held.items()],
     )
