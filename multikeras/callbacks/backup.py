@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
 import random
 import weakref
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,12 @@ from multikeras.saving.atomic import replacing
 _NO_STATE = frozenset({"model", "params", "validation_data", "_model"})
 
 _FORMAT = 1
+
+#: What reading a damaged backup may raise.
+_UNREADABLE = (
+    *(ArithmeticError, AttributeError, BadZipFile, EOFError, LookupError, MemoryError, NotImplementedError, OSError),
+    *(RuntimeError, TypeError, ValueError, zlib.error),
+)
 
 
 class BackupAndRestore(Callback):
@@ -135,28 +143,54 @@ class BackupAndRestore(Callback):
             with open(self.path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             content = json.loads(arrays.pop("content").item())
-        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"The backup {self.path} cannot be read ({error}). Delete it to begin anew.") from error
-        if content.get("format") != _FORMAT or content["shapes"] != shapes:
-            raise ValueError(
-                f"The backup {self.path} is of another model or another version. Delete it to begin anew, or choose "
-                "another backup_dir."
-            )
-        K.batch_set_value([(v, arrays[f"variable_{i}"]) for i, v in enumerate(variables)])
-        streams.set_streams(self.model, content["streams"])
-        kind, *rest = content["numpy"]
-        np.random.set_state((kind, arrays["numpy_words"], *rest))
-        version, words, gauss = content["python"]
-        random.setstate((version, tuple(words), gauss))
-        kept = list(content["callbacks"])
+            if content.get("format") != _FORMAT or content["shapes"] != shapes:
+                raise ValueError("it is of another model or another version")
+            # All of it is understood before any of it counts.
+            named = [arrays[f"variable_{i}"] for i in range(len(variables))]
+            values = [(v, array.reshape(shape)) for v, array, shape in zip(variables, named, shapes, strict=True)]
+            kind, *rest = content["numpy"]
+            numpy_state = (kind, arrays["numpy_words"], *rest)
+            np.random.RandomState().set_state(numpy_state)
+            version, internal, gauss = content["python"]
+            python_state = (version, tuple(internal), gauss)
+            random.Random().setstate(python_state)
+            callbacks = self._callbacks(content["callbacks"], arrays)
+            epoch, stop_training = int(content["epoch"]), bool(content["stop_training"])
+            found_streams = content["streams"]
+        except _UNREADABLE as error:
+            words = f"cannot be read ({error}). Delete it to begin anew, or choose another backup_dir."
+            raise ValueError(f"The backup {self.path} {words}") from error
+        K.batch_set_value(values)
+        streams.set_streams(self.model, found_streams)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+        for each, attributes in callbacks:
+            vars(each).update(attributes)
+        self.model.stop_training = stop_training
+        return epoch
+
+    def _callbacks(self, kept: list[Any], arrays: dict[str, np.ndarray]) -> list[tuple[Any, dict[str, Any]]]:
+        """The other callbacks, and the attributes that they had."""
+        found = []
+        left = list(kept)
         for each in self._alive():
             # By class, and in order: one may have been added or left out since.
-            place = next((i for i, (name, _) in enumerate(kept) if name == type(each).__name__), None)
+            place = next((i for i, (name, _) in enumerate(left) if name == type(each).__name__), None)
             if place is not None:
-                for attribute, value in kept.pop(place)[1].items():
-                    setattr(each, attribute, _value(value, arrays))
-        self.model.stop_training = content["stop_training"]
-        return int(content["epoch"])
+                own = {name: _value(value, arrays) for name, value in left.pop(place)[1].items()}
+                found.append((each, {name: value for name, value in own.items() if _is_state(each, name, value)}))
+        return found
+
+
+def _is_state(callback: Any, name: str, value: Any) -> bool:
+    """Whether an attribute is one that a run changes.
+
+    Texts that the constructor was given (a path to write to, an address to send to) are what the program of today
+    says, and not what a file says.
+    """
+    if name in _NO_STATE or name.startswith("__") or callable(getattr(type(callback), name, None)):
+        return False
+    return not isinstance(value, str) or name not in inspect.signature(type(callback)).parameters
 
 
 def _state(callback: Any, prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from multikeras.callbacks import BackupAndRestore, Callback, EarlyStopping
+from multikeras.callbacks import BackupAndRestore, Callback, EarlyStopping, ModelCheckpoint
 from multikeras.layers import Dense
 from multikeras.models import Sequential
 
@@ -120,6 +121,62 @@ def test_a_backup_of_another_model_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match="cannot be read.*Delete it to begin anew"):
         model_of().fit(X, Y, epochs=3, verbose=0, callbacks=[BackupAndRestore(tmp_path)])
+
+
+def _changed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    content = json.loads(arrays.pop("content").item())
+    change(content)
+    np.savez(path, content=np.array(json.dumps(content)), **arrays)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["numpy"].__setitem__(0, "PCG64"),
+        lambda content: content["python"][1].pop(),
+        lambda content: content.pop("callbacks"),
+        lambda content: content["callbacks"][0].__setitem__(1, {"a": 5}),
+        lambda content: content.__setitem__("epoch", "many"),
+        lambda content: content.clear(),
+    ],
+)
+def test_a_damaged_backup_changes_nothing(tmp_path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    interrupted(tmp_path, 1, EarlyStopping("loss"))
+    _changed(BackupAndRestore(tmp_path).path, change)
+    model = model_of()
+    model.train_on_batch(X, Y)
+    before = [*model.get_weights(), *model.optimizer.get_weights()]
+    state: Any = np.random.get_state()
+    with pytest.raises(ValueError, match=r"cannot be read.*Delete it to begin anew"):
+        model.fit(X, Y, epochs=3, verbose=0, callbacks=[BackupAndRestore(tmp_path), EarlyStopping("loss")])
+    for one, other in zip([*model.get_weights(), *model.optimizer.get_weights()], before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    now: Any = np.random.get_state()
+    np.testing.assert_array_equal(now[1], state[1])
+
+
+def test_a_backup_does_not_say_where_others_write(tmp_path: Path) -> None:
+    """What the program says counts: a path in a file is none to write to, and a text is no method."""
+    place = tmp_path / "backup"
+
+    def checkpoint(name: str) -> ModelCheckpoint:
+        return ModelCheckpoint(str(tmp_path / name), monitor="loss", save_best_only=True)
+
+    interrupted(place, 2, checkpoint("first.h5"))
+
+    def change(content: dict[str, Any]) -> None:
+        (found,) = [attributes for name, attributes in content["callbacks"] if name == "ModelCheckpoint"]
+        assert found["filepath"] == ["value", str(tmp_path / "first.h5")]
+        found["filepath"] = ["value", str(tmp_path / "elsewhere.h5")]
+        found["on_epoch_end"] = ["value", "nothing"]
+        found["best"] = ["value", 1e9]
+
+    _changed(BackupAndRestore(place).path, change)
+    model_of().fit(X, Y, epochs=3, verbose=0, callbacks=[BackupAndRestore(place), second := checkpoint("second.h5")])
+    assert second.best < 1e9
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["backup", "first.h5", "second.h5"]
 
 
 def test_other_frequencies_are_refused(tmp_path: Path) -> None:
