@@ -144,7 +144,7 @@ def _each(value: Any, place: str) -> Any:
 
 
 #: Arguments of losses and metrics that do nothing with these values.
-_LOST = {("axis", -1), ("dtype", "float32"), ("ignore_class", None)}
+_LOST = {("axis", -1), ("dtype", "float32"), ("from_logits", False), ("multi_label", False)}
 
 
 # -- state --------------------------------------------------------------------------------------
@@ -304,16 +304,15 @@ def state_to_keras3(optimizer: Mapping[str, Any], state: State, parameters: int)
 def compile_config(training: Mapping[str, Any]) -> dict[str, Any] | None:
     """What compile was told, in the form of Keras 3; None if something does not exist there."""
     try:
-        optimizer = _optimizer_to_keras3(training["optimizer_config"])
+        return {
+            "optimizer": _optimizer_to_keras3(training["optimizer_config"]),
+            "loss": _each_to_keras3(training["loss"], "losses"),
+            "loss_weights": training["loss_weights"],
+            "metrics": _each_to_keras3(training["metrics"], "metrics"),
+            "weighted_metrics": _each_to_keras3(training["weighted_metrics"], "metrics"),
+        }
     except _UnknownError:
         return None
-    return {
-        "optimizer": optimizer,
-        "loss": _each_to_keras3(training["loss"], "losses"),
-        "loss_weights": training["loss_weights"],
-        "metrics": _each_to_keras3(training["metrics"], "metrics"),
-        "weighted_metrics": _each_to_keras3(training["weighted_metrics"], "metrics"),
-    }
 
 
 def _optimizer_to_keras3(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,13 +349,46 @@ def _described(module: str, kind: str, config: Mapping[str, Any]) -> dict[str, A
     return {"module": module, "class_name": kind, "config": dict(config), "registered_name": None}
 
 
+#: Functions of ours by their names there; None where there is none.
+_OTHER_NAMES: dict[str, dict[str, Any]] = {
+    "losses": {
+        "cosine": "cosine_similarity",
+        "cosine_proximity": "cosine_similarity",
+        "huber_loss": "huber",
+        "kullback_leibler_divergence": "kl_divergence",
+        "logcosh": "log_cosh",
+    },
+    # The metric of this name is the cosine there, and its opposite here.
+    "metrics": {
+        "cosine": None,
+        "cosine_proximity": None,
+        "kullback_leibler_divergence": "kl_divergence",
+        "logcosh": {
+            "module": "keras.metrics",
+            "class_name": "LogCoshError",
+            "config": {"name": "logcosh"},
+            "registered_name": None,
+        },
+    },
+}
+#: Classes that are not there.
+_OURS_ALONE = frozenset({"LossFunctionWrapper", "MeanMetricWrapper", "MeanRelativeError", "MeanTensor", "Reduce"})
+
+
 def _each_to_keras3(value: Any, place: str) -> Any:
     if isinstance(value, list):
         return [_each_to_keras3(entry, place) for entry in value]
+    if isinstance(value, str):
+        name = _OTHER_NAMES[place].get(value, value)
+        if name is None:
+            raise _UnknownError(f"{value} is another one of the {place} of Keras 3.")
+        return name
     if not isinstance(value, Mapping):
         return value
     if "class_name" not in value or "config" not in value:
         return {name: _each_to_keras3(entry, place) for name, entry in value.items()}
+    if value["class_name"] in _OURS_ALONE:
+        raise _UnknownError(f"there is no {value['class_name']} among the {place} of Keras 3.")
     if ">" in value["class_name"]:
         made = _described("", value["class_name"].partition(">")[2], value["config"])
         return {**made, "registered_name": value["class_name"]}

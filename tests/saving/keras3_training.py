@@ -8,6 +8,7 @@ One training step sees all data, so that a step is an epoch.
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from pathlib import Path
@@ -62,6 +63,22 @@ def fit(model: Any) -> None:
     model.fit(x, y, batch_size=8, epochs=STEPS, shuffle=False, verbose=0)
 
 
+def compiled() -> dict[str, Any]:
+    """Losses and metrics; what is evaluated goes to compiled.json."""
+    return {
+        "smoothed": (keras.losses.CategoricalCrossentropy(label_smoothing=0.1), [keras.metrics.AUC(), "acc"]),
+        "summed": (keras.losses.MeanSquaredError(reduction="sum"), [keras.metrics.MeanAbsoluteError(name="apart")]),
+        "divergence": ("kl_divergence", [keras.metrics.Precision(thresholds=0.3), keras.metrics.CosineSimilarity()]),
+        "logits": (keras.losses.BinaryCrossentropy(from_logits=True), [keras.metrics.BinaryAccuracy(threshold=0.4)]),
+    }
+
+
+def classes() -> Any:
+    """Targets and inputs to evaluate with."""
+    random = np.random.RandomState(5)
+    return random.rand(12, 4).astype("float32"), np.eye(4, dtype="float32")[random.randint(0, 4, 12)]
+
+
 def train(directory: Path) -> None:
     for name, optimizer in optimizers().items():
         keras.utils.set_random_seed(3)
@@ -73,6 +90,13 @@ def train(directory: Path) -> None:
             made.save(directory / f"{name}.{ending}")
         fit(made)
         made.save(directory / f"{name}_after.keras")
+    found = {}
+    for name, (loss, metrics) in compiled().items():
+        made = keras.Sequential([keras.Input((4,)), L.Dense(4, activation="softmax")])
+        made.compile("sgd", loss, metrics=metrics)
+        found[name] = [float(value) for value in made.evaluate(*classes(), verbose=0)]
+        made.save(directory / f"{name}_compiled.keras")
+    (directory / "compiled.json").write_text(json.dumps(found))
 
 
 def go_on(directory: Path) -> None:
@@ -82,6 +106,11 @@ def go_on(directory: Path) -> None:
             made = keras.models.load_model(path)
         fit(made)
         made.save(path.with_name(path.stem + "_after.keras"))
+    found = {}
+    for path in sorted(directory.glob("*_from_us.keras")):
+        made = keras.models.load_model(path)
+        found[path.stem] = [float(value) for value in made.evaluate(*classes(), verbose=0)]
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

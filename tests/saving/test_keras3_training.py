@@ -12,7 +12,7 @@ import pytest
 from keras3_scripts import keras3
 
 from multikeras import backend as K
-from multikeras import optimizers
+from multikeras import losses, metrics, optimizers
 from multikeras.layers import Dense
 from multikeras.models import Sequential, load_model
 from multikeras.optimizers.schedules import CosineDecay
@@ -115,11 +115,41 @@ def test_what_we_began_goes_on_there(theirs: Path) -> None:
                 np.testing.assert_array_equal(one, other)
             fit(model)
             wanted[f"own_{name}_ours"] = trained(model)
-    script("go_on", str(theirs))
+    random = np.random.RandomState(5)
+    x, y = random.rand(12, 4).astype("float32"), np.eye(4, dtype="float32")[random.randint(0, 4, 12)]
+    values = {}
+    for name, make in GIVEN.items():
+        model = Sequential([Dense(4, input_shape=(4,), activation="softmax")])
+        loss, given = make()
+        model.compile("sgd", loss, metrics=given)
+        values[f"{name}_from_us"] = model.evaluate(x, y, batch_size=12, verbose=0)
+        model.save(theirs / f"{name}_from_us.keras")
+    found = json.loads(script("go_on", str(theirs)).splitlines()[-1])
+    assert set(found) == set(values)
+    for name, value in values.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
     for name, weights in wanted.items():
         model = load_model(theirs / f"{name}_after.keras")
         check(trained(model), weights, name)
         assert int(K.get_value(model.optimizer.iterations)) == 2 * STEPS, name
+
+
+def test_losses_and_metrics_of_theirs_are_evaluated_alike_here(theirs: Path) -> None:
+    random = np.random.RandomState(5)
+    x, y = random.rand(12, 4).astype("float32"), np.eye(4, dtype="float32")[random.randint(0, 4, 12)]
+    for name, wanted in json.loads((theirs / "compiled.json").read_text()).items():
+        model = load_model(theirs / f"{name}_compiled.keras")
+        np.testing.assert_allclose(model.evaluate(x, y, batch_size=12, verbose=0), wanted, rtol=1e-5, err_msg=name)
+
+
+#: Losses and metrics that Keras 3 gets from us.
+GIVEN: dict[str, Any] = {
+    "smoothed": lambda: (losses.CategoricalCrossentropy(label_smoothing=0.1), [metrics.AUC(), "acc"]),
+    "summed": lambda: (losses.MeanSquaredError(reduction="sum"), [metrics.MeanAbsoluteError(name="apart")]),
+    "divergence": lambda: ("kld", ["mae", "kld", metrics.Precision(thresholds=0.3)]),
+    "cosine": lambda: ("cosine_proximity", ["mse", "logcosh"]),
+    "logits": lambda: (losses.BinaryCrossentropy(from_logits=True), [metrics.BinaryAccuracy(threshold=0.4)]),
+}
 
 
 @pytest.mark.parametrize("name", OURS_ALONE)
