@@ -49,10 +49,9 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
         compiled = keras3_training.compile_config(taken.training)
         if compiled is not None:
             config["compile_config"] = compiled
+        if compiled is not None and taken.optimizer:
             parameters = len(model._compiled.trained)
-            theirs, is_complete = keras3_training.state_to_keras3(
-                compiled["optimizer"], taken.optimizer or [], parameters
-            )
+            theirs, is_complete = keras3_training.state_to_keras3(compiled["optimizer"], taken.optimizer, parameters)
         config[_OURS] = {"training_config": taken.training, "random_streams": taken.streams}
     memory = io.BytesIO()
     with storage.held(), _h5py().File(memory, "w") as weights:
