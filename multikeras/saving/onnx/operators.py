@@ -272,12 +272,12 @@ def _cumsum(graph: Graph, result: Tensor, x: Tensor, axis: int, reverse: bool) -
 
 @operator("softmax")
 def _softmax(graph: Graph, result: Tensor, x: Tensor) -> str:
-    return graph.node("Softmax", [graph.name_of(x)], axis=-1)
+    return graph.typed("Softmax", [graph.name_of(x)], x.dtype, axis=-1)
 
 
 @operator("log_softmax")
 def _log_softmax(graph: Graph, result: Tensor, x: Tensor) -> str:
-    return graph.node("LogSoftmax", [graph.name_of(x)], axis=-1)
+    return graph.typed("LogSoftmax", [graph.name_of(x)], x.dtype, axis=-1)
 
 
 @operator("slogdet")

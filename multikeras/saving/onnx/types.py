@@ -36,6 +36,9 @@ TAKEN: dict[str, frozenset[str]] = {
     "Relu": _FLOATS,
     "IsInf": frozenset({"float32", "float64"}),
     "Range": _SIGNED,
+    # Sums of 16-bit numbers are made in 32 bits here as well.
+    "Softmax": frozenset({"float32", "float64"}),
+    "LogSoftmax": frozenset({"float32", "float64"}),
 }
 
 
