@@ -315,6 +315,21 @@ def compile_config(training: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
 
 
+def hdf5_training(training: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What compile was told, as the HDF5 reader of Keras 3 wants it; None if something does not exist there.
+
+    That reader takes over no state of an optimizer, not even that of its own files.
+    """
+    compiled = compile_config(training)
+    if compiled is None:
+        return None
+    optimizer = compiled.pop("optimizer")
+    # It looks for the module of what is inside another optimizer, and for no other.
+    if optimizer["class_name"] != "LossScaleOptimizer":
+        optimizer = {"class_name": optimizer["class_name"], "config": optimizer["config"]}
+    return {"optimizer_config": optimizer, **compiled, "sample_weight_mode": training.get("sample_weight_mode")}
+
+
 def _optimizer_to_keras3(content: Mapping[str, Any]) -> dict[str, Any]:
     from multikeras import optimizers
 

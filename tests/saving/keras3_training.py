@@ -107,9 +107,9 @@ def go_on(directory: Path) -> None:
         fit(made)
         made.save(path.with_name(path.stem + "_after.keras"))
     found = {}
-    for path in sorted(directory.glob("*_from_us.keras")):
+    for path in sorted(directory.glob("*_from_us.*")):
         made = keras.models.load_model(path)
-        found[path.stem] = [float(value) for value in made.evaluate(*classes(), verbose=0)]
+        found[path.name] = [float(value) for value in made.evaluate(*classes(), verbose=0)]
     print(json.dumps(found))
 
 

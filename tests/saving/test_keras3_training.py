@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from keras3_scripts import keras3
@@ -16,6 +17,7 @@ from multikeras import losses, metrics, optimizers
 from multikeras.layers import Dense
 from multikeras.models import Sequential, load_model
 from multikeras.optimizers.schedules import CosineDecay
+from multikeras.saving import keras3_training
 
 STEPS = 5
 #: Optimizers of Keras 3; see keras3_training.py.
@@ -122,8 +124,13 @@ def test_what_we_began_goes_on_there(theirs: Path) -> None:
         model = Sequential([Dense(4, input_shape=(4,), activation="softmax")])
         loss, given = make()
         model.compile("sgd", loss, metrics=given)
-        values[f"{name}_from_us"] = model.evaluate(x, y, batch_size=12, verbose=0)
-        model.save(theirs / f"{name}_from_us.keras")
+        value = model.evaluate(x, y, batch_size=12, verbose=0)
+        for ending in ("keras", "h5"):
+            model.save(theirs / f"{name}_from_us.{ending}")
+            values[f"{name}_from_us.{ending}"] = value
+        with h5py.File(theirs / f"{name}_from_us.h5", "a") as file:
+            told = keras3_training.hdf5_training(json.loads(file.attrs["training_config"]))
+            file.attrs["training_config"] = json.dumps(told)
     found = json.loads(script("go_on", str(theirs)).splitlines()[-1])
     assert set(found) == set(values)
     for name, value in values.items():
