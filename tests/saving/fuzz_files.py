@@ -24,6 +24,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -300,7 +301,9 @@ class Fuzzer:
         memory = Named(content)
         with h5py.File(memory, "a") as file:
             for _ in range(self.pick.randint(1, 2)):
-                change_hdf5(file, self.pick)
+                # A change may make the next one impossible.
+                with suppress(OSError, RuntimeError, ValueError, KeyError, TypeError):
+                    change_hdf5(file, self.pick)
         memory.seek(0)
         return memory
 

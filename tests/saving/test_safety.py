@@ -261,12 +261,11 @@ def _weights_of_keras3(change: Callable[[Any], None]) -> None:
 
 def _archive(change: Callable[[Any], None]) -> None:
     def inside(members: dict[str, bytes]) -> None:
-        memory = io.BytesIO(members["model.weights.h5"])
-        with h5py.File(memory, "a") as file:
+        inner = Path("inner.h5")
+        inner.write_bytes(members["model.weights.h5"])
+        with h5py.File(inner, "a") as file:
             change(file)
-            # A reference keeps the file open.
-            file.flush()
-        members["model.weights.h5"] = memory.getvalue()
+        members["model.weights.h5"] = inner.read_bytes()
 
     load_model(rewritten(inside))
 
