@@ -79,11 +79,7 @@ def readable_by_all(content: Any) -> Any:
         if isinstance(made.get(key), dict) and "class_name" in made[key]:
             module = "keras" if made[key]["class_name"] in MODELS else "keras.layers"
             made[key] |= {"module": module, "registered_name": None}
-            # A model in a wrapper is asked for the shape of one output there, not of a list of one.
-            inside = made[key]["config"]
-            for ends in ("input_layers", "output_layers"):
-                if isinstance(inside, dict) and len(inside.get(ends, ())) == 1:
-                    inside[ends] = inside[ends][0]
+            _set_single_ends(made[key])
     if isinstance(made.get("cells"), list):
         made["cells"] = [{**cell, "module": "keras.layers", "registered_name": None} for cell in made["cells"]]
     if made.get("class_name") in _RECURRENT and "inbound_nodes" in made:
@@ -92,10 +88,23 @@ def readable_by_all(content: Any) -> Any:
         made["inbound_nodes"] = [_with_inputs_apart(node) for node in made["inbound_nodes"]]
     config = made.get("config")
     if made.get("class_name") == "Sequential" and isinstance(config, Mapping) and config.get("layers"):
+        for layer in config["layers"]:
+            _set_single_ends(layer)
         begin = _first_input(config)
         if begin is not None:
             made["config"] = {**config, "layers": [begin, *_undeclared(config["layers"])]}
     return made
+
+
+def _set_single_ends(layer: dict[str, Any]) -> None:
+    """Writes one input or output of a model without the list around it.
+
+    In a wrapper or a Sequential, Keras 3 asks such a model for the shape of one output, not of a list of one.
+    """
+    inside = layer.get("config")
+    for ends in ("input_layers", "output_layers"):
+        if isinstance(inside, dict) and len(inside.get(ends, ())) == 1:
+            inside[ends] = inside[ends][0]
 
 
 def _activation_to_keras3(key: str, value: Any) -> Any:

@@ -27,7 +27,7 @@ def places(layer: Any) -> list[int] | None:
 
     The file has the trained ones first.
     """
-    leaves = list(_leaves(layer, True))
+    leaves = list(_leaves(layer, _is_trained(layer)))
     return _trained_first(leaves) if len(leaves) > 1 else None
 
 
@@ -52,7 +52,7 @@ def restored(
         The values, as they are if their number is another.
     """
     listed = list(arrays)
-    leaves = list(_leaves(layer, True))
+    leaves = list(_leaves(layer, _is_trained(layer)))
     count = sum(map(len, leaves))
     if known is None and (len(leaves) < 2 or len(listed) != count):
         return listed
@@ -69,27 +69,34 @@ def restored(
     return made
 
 
+def _is_trained(layer: Any) -> bool:
+    """Whether Keras takes a layer of a model to be trained where it reads a file.
+
+    Its Sequential has no flag of its own there, and those of models further inside do not count.
+    """
+    from multikeras.models import Sequential
+
+    return isinstance(layer, Sequential) or bool(layer.trainable)
+
+
 def _leaves(layer: Any, active: bool) -> Iterator[_Leaf]:
     """The layers inside a layer that are no models, with their weights.
 
     Args:
         layer: The layer.
-        active: Whether all models around it are trained.
+        active: Whether flags of the layers inside count; otherwise nothing is trained.
     """
     from multikeras.layers import Bidirectional, TimeDistributed
-    from multikeras.models import Sequential
     from multikeras.models.network import Network
 
     if isinstance(layer, Network) and layer._is_graph:
-        # Keras's Sequential has no flag of its own in a file, and those of its layers count.
-        active = active and (layer.trainable or isinstance(layer, Sequential))
         own = [*layer._trainable_weights, *layer._non_trainable_weights]
         if own:
             yield [(w, active and w.trainable) for w in own]
         for inner in layer.layers:
             yield from _leaves(inner, active)
     elif isinstance(layer, TimeDistributed):
-        yield from _leaves(layer.layer, active and layer.trainable)
+        yield from _leaves(layer.layer, active)
     elif isinstance(layer, Bidirectional):
         yield from _leaves(layer.forward_layer, active)
         yield from _leaves(layer.backward_layer, active)

@@ -67,6 +67,15 @@ def functional(freeze: Callable[[Model], None]) -> Model:
     return Model(x, Dense(2)(made(x)))
 
 
+def deeper(freeze: Callable[[Model], None]) -> Model:
+    """What is frozen is inside of what is not."""
+    within, a = inner("within"), Input((4,))
+    middle = Model(a, within(Dense(4)(BatchNormalization()(a))), name="middle")
+    freeze(middle)
+    x = Input((4,))
+    return Model(x, Dense(2)(Sequential([middle, Dense(4), BatchNormalization(), Dense(4)], name="inner")(x)))
+
+
 def wrapped(freeze: Callable[[Model], None]) -> Model:
     made = inner()
     freeze(made)
@@ -74,7 +83,7 @@ def wrapped(freeze: Callable[[Model], None]) -> Model:
 
 
 MAKE: dict[str, Callable[[Callable[[Model], None]], Model]] = {
-    made.__name__: made for made in (sequential, functional, wrapped)
+    made.__name__: made for made in (sequential, functional, deeper, wrapped)
 }
 
 

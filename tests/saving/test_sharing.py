@@ -90,6 +90,14 @@ def model_at_every_step_and_alone() -> Model:
     return Model([x, y], [steps, inner(y), functional(y)])
 
 
+def model_in_a_chain() -> Model:
+    x = Input((4,))
+    inner = Model(x, Dense(4, activation="tanh")(x), name="inner")
+    y = Input((4,))
+    chain = Sequential([inner, Dense(4), Sequential([inner.layers[1], Dense(4)], name="last")])
+    return Model(y, Add()([chain(y), inner(y)]))
+
+
 def input_of_two_models() -> Model:
     x, dense = Input((4,)), Dense(4)
     inner = Model(x, dense(x), name="inner")
@@ -105,6 +113,7 @@ MODELS: dict[str, Callable[[], Model]] = {
         cell_of_two_layers,
         cell_twice_in_a_stack,
         model_at_every_step_and_alone,
+        model_in_a_chain,
         input_of_two_models,
     )
 }
