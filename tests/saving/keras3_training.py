@@ -58,6 +58,17 @@ def model() -> Any:
     return keras.Model(x, L.Dense(4)(L.Add()([L.BatchNormalization()(a), inner(b)])))
 
 
+def many_layers() -> Any:
+    """Layers whose weights lie in several others, of equal shapes where that is possible."""
+    x = keras.Input((4,))
+    h = L.Reshape((4, 1))(x)
+    h = L.MultiHeadAttention(2, 2, use_gate=True, output_shape=4)(h, h)
+    h = L.Bidirectional(L.LSTM(4, return_sequences=True))(L.LayerNormalization()(h))
+    h = L.RNN([L.LSTMCell(4), L.GRUCell(4)], return_sequences=True)(h)
+    h = L.TimeDistributed(L.Dense(4))(L.PReLU()(L.SeparableConv1D(4, 1)(h)))
+    return keras.Model(x, L.Dense(4)(L.Flatten()(L.GroupNormalization(2)(h))))
+
+
 def fit(model: Any) -> None:
     x, y = data()
     model.fit(x, y, batch_size=8, epochs=STEPS, shuffle=False, verbose=0)
@@ -80,9 +91,9 @@ def classes() -> Any:
 
 
 def train(directory: Path) -> None:
-    for name, optimizer in optimizers().items():
+    for name, optimizer in {**optimizers(), "many_layers": O.Adam(0.02)}.items():
         keras.utils.set_random_seed(3)
-        made = model()
+        made = model() if name != "many_layers" else many_layers()
         made.compile(optimizer, "mean_squared_error")
         made.save(directory / f"{name}_before.keras")
         fit(made)
