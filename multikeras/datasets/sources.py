@@ -7,7 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.lib import format as npy
@@ -40,25 +40,106 @@ def fetched(
     return get_file(path, origin, untar=untar, file_hash=file_hash, cache_subdir=directory)
 
 
-class _Numbers(pickle.Unpickler):
-    """Reads pickles of lists, dictionaries and arrays; anything else could run code."""
+class _Type:
+    """What a pickle says of a data type. NumPy's own reader of it takes flags and offsets as they come."""
 
-    _ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "scalar"})
+    def __init__(self, name: Any, *_: Any) -> None:
+        text = name.decode("ascii") if isinstance(name, bytes) else str(name)
+        self.dtype = np.dtype(text)
+        if self.dtype.kind not in "biufSUO":
+            raise pickle.UnpicklingError(f"it holds values of type {text!r}")
+
+    def __setstate__(self, state: Any) -> None:
+        order: Any
+        _, order, inner, names, fields, *_ = state
+        if inner is not None or names is not None or fields is not None:
+            raise pickle.UnpicklingError("it holds records")
+        order = order.decode("ascii") if isinstance(order, bytes) else order
+        if order in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """What a pickle says of an array: of numbers from their bytes, of objects from a list of them."""
+
+    value: np.ndarray
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, is_fortran, content = state
+        if kind.dtype.hasobject:
+            if not isinstance(content, list):
+                raise pickle.UnpicklingError("it holds objects as bytes")
+            self.value = np.empty(len(content), dtype=object)
+            for i, entry in enumerate(content):
+                self.value[i] = entry
+        else:
+            raw = content.encode("latin1") if isinstance(content, str) else content
+            self.value = np.frombuffer(raw, kind.dtype).copy()
+        self.value = self.value.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _reconstruct(*_: Any) -> _Array:
+    return _Array()
+
+
+def _scalar(kind: _Type, content: Any = b"") -> Any:
+    if kind.dtype.hasobject:
+        raise pickle.UnpicklingError("it holds a number that is none")
+    return np.frombuffer(content.encode("latin1") if isinstance(content, str) else content, kind.dtype)[0]
+
+
+def _encoded(text: str, encoding: str = "latin1") -> bytes:
+    return text.encode("latin1")
+
+
+class _Numbers(pickle.Unpickler):
+    """Reads pickles of lists, dictionaries and arrays; anything else could run code.
+
+    NumPy's classes could as well: given other bytes than they wrote, they make pointers of them.
+    """
+
+    _NAMES: ClassVar[dict[str, Any]] = {
+        "_reconstruct": _reconstruct,
+        "dtype": _Type,
+        "ndarray": _Array,
+        "scalar": _scalar,
+    }
     _MODULES = frozenset({"numpy", "numpy.core.multiarray", "numpy._core.multiarray"})
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in self._MODULES and name in self._ALLOWED:
-            if name in ("ndarray", "dtype"):
-                return getattr(np, name)
-            return getattr(np._core.multiarray, name)  # type: ignore[attr-defined]
+        if module in self._MODULES and name in self._NAMES:
+            return self._NAMES[name]
         if (module, name) == ("_codecs", "encode"):
             # Bytes of Python 2, as NumPy pickles them.
             return _encoded
         raise pickle.UnpicklingError(f"it names {module}.{name}, which a data set has no use for")
 
 
-def _encoded(text: str, encoding: str = "latin1") -> bytes:
-    return text.encode("latin1")
+def _plain(value: Any, known: dict[int, Any]) -> Any:
+    """What was read, with arrays in the place of their descriptions."""
+    if id(value) in known:
+        return known[id(value)]
+    if isinstance(value, _Array):
+        found = known[id(value)] = value.value
+        if found.dtype.hasobject:
+            found[...] = _filled(found, [_plain(entry, known) for entry in found.ravel()])
+        return found
+    if isinstance(value, list):
+        listed = known[id(value)] = []
+        listed.extend(_plain(entry, known) for entry in value)
+        return listed
+    if isinstance(value, tuple):
+        return tuple(_plain(entry, known) for entry in value)
+    if isinstance(value, dict):
+        return {key: _plain(entry, known) for key, entry in value.items()}
+    return value
+
+
+def _filled(like: np.ndarray, entries: Sequence[Any]) -> np.ndarray:
+    made = np.empty(len(entries), dtype=object)
+    for i, entry in enumerate(entries):
+        made[i] = entry
+    return made.reshape(like.shape)
 
 
 def unpickled(content: bytes, where: str, encoding: str = "ASCII") -> Any:
@@ -68,8 +149,11 @@ def unpickled(content: bytes, where: str, encoding: str = "ASCII") -> Any:
         ValueError: If it holds anything else.
     """
     try:
-        return _Numbers(io.BytesIO(content), encoding=encoding).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        return _plain(_Numbers(io.BytesIO(content), encoding=encoding).load(), {})
+    except (
+        *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError),
+        *(pickle.UnpicklingError, RecursionError, TypeError, ValueError),
+    ) as error:
         raise ValueError(f"{where} cannot be read: {error}. Delete the file to fetch it again.") from error
 
 
@@ -96,7 +180,9 @@ def _array(file: io.BytesIO, where: str) -> np.ndarray:
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read_header(file)
         if dtype.hasobject:
-            content = np.asarray(unpickled(file.read(), where, encoding="latin1"), dtype=object)
+            content = unpickled(file.read(), where, encoding="latin1")
+            if not isinstance(content, np.ndarray):
+                raise ValueError(f"it holds {type(content).__name__}, and no array")
             return content.reshape(shape)
         file.seek(0)
         return npy.read_array(file, allow_pickle=False)

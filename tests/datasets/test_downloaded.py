@@ -27,6 +27,7 @@ from multikeras.datasets import (
     mnist,
     reuters,
 )
+from multikeras.datasets.sources import unpickled
 
 RNG = np.random.RandomState(2)
 
@@ -239,3 +240,70 @@ def test_a_damaged_file_is_named(server: tuple[Path, str]) -> None:
     (home / "mnist.npz").write_bytes(b"not a zip file")
     with pytest.raises(ValueError, match=r"mnist\.npz is not the data set's file.*Delete it"):
         mnist.load_data()
+
+
+def _name(module: str, name: str) -> bytes:
+    return f"c{module}\n{name}\n".encode()
+
+
+_MADE = _name("numpy.core.multiarray", "_reconstruct") + _name("numpy", "ndarray") + b"K\x00\x85U\x01b\x87R"
+_OBJECT = _name("numpy", "dtype") + b"U\x02O8K\x00K\x01\x87R"
+_RECORD = _name("numpy", "dtype") + b"U\x02V8K\x00K\x01\x87R"
+_FLOAT = _name("numpy", "dtype") + b"U\x02f8K\x00K\x01\x87R"
+_POINTER = b"U\x08AAAAAAAA"
+_END = b"\x89" + _POINTER + b"tb."
+
+#: Pickles that NumPy's own classes read as pointers to any place of the memory, of which each made Python crash.
+POINTERS = {
+    "flags of a type": _MADE
+    + b"(K\x01K\x01\x85"
+    + _OBJECT
+    + b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    + _END,
+    "object in a record": _MADE
+    + b"(K\x01K\x01\x85"
+    + _RECORD
+    + b"(K\x03U\x01|NU\x01a\x85}U\x01a"
+    + _OBJECT
+    + b"K\x00\x86sK\x08K\x01K\x00tb"
+    + _END,
+    "field outside of a record": _MADE
+    + b"(K\x01K\x01\x85"
+    + _RECORD
+    + b"(K\x03U\x01|NU\x01a\x85}U\x01a"
+    + _FLOAT
+    + b"J\x00\x00\x00\x40\x86sK\x08K\x01K\x00tb"
+    + _END,
+    "number that is an object": _name("numpy.core.multiarray", "scalar") + _OBJECT + _POINTER + b"\x86R.",
+    "array of a terabyte": _name("numpy", "ndarray") + b"\x8a\x06\x00\x00\x00\x00\x00\x01\x85\x85R.",
+}
+
+
+@pytest.mark.parametrize("name", POINTERS)
+def test_pickles_that_would_reach_other_memory_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"the file cannot be read: .*Delete the file"):
+        unpickled(b"\x80\x02" + POINTERS[name], "the file", "latin1")
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_pickles_of_arrays_are_read(protocol: int) -> None:
+    lists = np.empty(2, dtype=object)
+    lists[:] = [[1, 2], [3]]
+    nested = np.empty(1, dtype=object)
+    nested[0] = np.arange(3)
+    content = {
+        "numbers": np.arange(6, dtype=">i4").reshape(2, 3),
+        "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "words": np.array([b"a", b"bc"]),
+        "number": np.float32(2.5),
+        "lists": lists,
+        "nested": nested,
+        "tuple": (1, [np.ones(2)], None, "x"),
+    }
+    found = unpickled(pickle.dumps(content, protocol=protocol), "the file", "latin1")
+    for key in ("numbers", "columns", "words"):
+        np.testing.assert_array_equal(found[key], content[key])
+        assert found[key].dtype == content[key].dtype
+    assert found["number"] == 2.5 and found["lists"].tolist() == [[1, 2], [3]]
+    np.testing.assert_array_equal(found["nested"][0], [0, 1, 2])
+    assert found["tuple"][0] == 1 and found["tuple"][1][0].tolist() == [1, 1]
