@@ -72,6 +72,8 @@ SHARED = "multikeras_shared_object_id"
 
 #: Key of the digest of a Lambda's function, which that layer of Keras 3 does not take.
 DIGEST = "multikeras_digest"
+#: Where they stand in the configuration of a Lambda.
+DIGESTS = ("digest", "output_shape_digest", "mask_digest")
 
 #: What a class is called that has a name of Keras 3 and computes something else, so that it is not mistaken there.
 APART_FROM_THEIRS = "multikeras>"
@@ -259,12 +261,18 @@ def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
     number = content.get("shared_object_id", around.get(SHARED))
     if number is not None:
         result["shared_object_id"] = number
-    if DIGEST in around and isinstance(result["config"], dict):
-        result["config"]["digest"] = around[DIGEST]
+    if isinstance(result["config"], dict):
+        result["config"].update(digests_in(around))
     if "inbound_nodes" in around:
         result["name"] = around["name"]
         result["inbound_nodes"] = [sources(node, content) for node in around["inbound_nodes"]]
     return result
+
+
+def digests_in(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The digests beside a configuration of Keras 3, as they stand in one of ours."""
+    found = content.get(DIGEST)
+    return {key: found[key] for key in DIGESTS if key in found} if isinstance(found, Mapping) else {}
 
 
 def _plain(value: Any) -> Any:
@@ -411,8 +419,9 @@ def with_listed_inputs(content: Any) -> Any:
     made = {key: with_listed_inputs(value) for key, value in content.items()}
     if isinstance(made.get("class_name"), str):
         made["class_name"] = made["class_name"].removeprefix(APART_FROM_THEIRS)
-    if DIGEST in made and isinstance(made.get("config"), dict):
-        made["config"]["digest"] = made.pop(DIGEST)
+    if isinstance(made.get("config"), dict):
+        made["config"].update(digests_in(made))
+        made.pop(DIGEST, None)
     nodes = content.get("inbound_nodes")
     if isinstance(nodes, list) and any(isinstance(node, Mapping) for node in nodes):
         made["inbound_nodes"] = [sources(node, content) for node in nodes]

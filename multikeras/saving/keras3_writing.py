@@ -9,6 +9,7 @@ from multikeras import lookup
 from multikeras.saving.keras3_config import (
     APART_FROM_THEIRS,
     DIGEST,
+    DIGESTS,
     HARD_SIGMOID,
     MODELS,
     OTHER_HARD_SIGMOID,
@@ -119,8 +120,8 @@ def _set_apart(made: dict[str, Any]) -> None:
     if kind.startswith("SpatialDropout"):
         made["config"] = {key: value for key, value in config.items() if key != "trainable"}
     if kind == "Lambda" and "digest" in config:
-        made["config"] = {key: value for key, value in config.items() if key != "digest"}
-        made[DIGEST] = config["digest"]
+        made["config"] = {key: value for key, value in config.items() if key not in DIGESTS}
+        made[DIGEST] = {key: value for key, value in config.items() if key in DIGESTS}
     if kind == "UpSampling2D" and config.get("interpolation", "nearest") != "nearest":
         made["class_name"] = APART_FROM_THEIRS + kind
 
