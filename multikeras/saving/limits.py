@@ -16,6 +16,7 @@ class Limits:
         expansion: How many times larger than its stored bytes a compressed array or member may be, and all arrays
             together than the file.
         expansion_floor: Up to this many bytes it may be, however few are stored.
+        unpacked_floor: Up to this many bytes the files of an archive that `get_file` unpacks may take together.
         text_bytes: Largest text: a configuration, a list of names.
         names: Most members of a group, most names in a list.
         depth: Deepest nesting of groups.
@@ -31,6 +32,7 @@ class Limits:
     total_floor: int = 256 << 20
     expansion: int = 100
     expansion_floor: int = 32 << 20
+    unpacked_floor: int = 4 << 30
     text_bytes: int = 256 << 20
     names: int = 1_000_000
     depth: int = 100

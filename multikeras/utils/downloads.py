@@ -54,7 +54,8 @@ def get_file(
 
     Raises:
         OSError: If it cannot be fetched; the message names the URL and the reason.
-        ValueError: If its hash is another, or the archive holds names or links that lead out of its directory.
+        ValueError: If its hash is another, or the archive holds names or links that lead out of its directory, or
+            unfolds to more than `multikeras.saving.limits` allows.
     """
     file_hash = file_hash or md5_hash
     expected = None if file_hash is None else (file_hash.lower(), _algorithm(file_hash, hash_algorithm))
@@ -179,40 +180,59 @@ def _unpack(archive: Path, directory: Path, formats: tuple[str, ...]) -> None:
 
 
 def _unpack_tar(archive: Path, directory: Path) -> None:
-    import shutil
     import tarfile
 
+    left = _room(archive)
     with tarfile.open(archive) as content:
         for member in content:
             place = directory / _checked(member.name, archive)
             if member.isdir():
                 place.mkdir(parents=True, exist_ok=True)
-            elif member.isreg():
-                place.parent.mkdir(parents=True, exist_ok=True)
+            elif member.isreg() and not member.issparse():
                 source = content.extractfile(member)
                 assert source is not None
-                with source, open(place, "wb") as file:
-                    shutil.copyfileobj(source, file)
+                left -= _written(source, place, left, archive)
             else:
                 raise ValueError(
-                    f"{archive} holds {member.name!r}, which is a link or a device: only files and directories are "
-                    "unpacked. Unpack it by hand if you trust it."
+                    f"{archive} holds {member.name!r}, which is a link, a device or a file of holes: only files and "
+                    "directories are unpacked. Unpack it by hand if you trust it."
                 )
 
 
 def _unpack_zip(archive: Path, directory: Path) -> None:
-    import shutil
     import zipfile
 
+    left = _room(archive)
     with zipfile.ZipFile(archive) as content:
         for member in content.infolist():
             place = directory / _checked(member.filename, archive)
             if member.is_dir():
                 place.mkdir(parents=True, exist_ok=True)
                 continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with content.open(member) as source, open(place, "wb") as file:
-                shutil.copyfileobj(source, file)
+            left -= _written(content.open(member), place, left, archive)
+
+
+def _room(archive: Path) -> int:
+    """How many bytes an archive may unfold to."""
+    from multikeras.saving.limits import LIMITS
+
+    return max(LIMITS.unpacked_floor, archive.stat().st_size * LIMITS.expansion)
+
+
+def _written(source: Any, place: Path, room: int, archive: Path) -> int:
+    """Writes a member; how many bytes it had."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    size = 0
+    with source, open(place, "wb") as file:
+        while piece := source.read(_PIECE):
+            size += len(piece)
+            if size > room:
+                raise ValueError(
+                    f"{archive} unfolds to more than a hundred times its size. Nothing was unpacked; unpack it by hand "
+                    "if you trust it."
+                )
+            file.write(piece)
+    return size
 
 
 def _checked(name: str, archive: Path) -> PurePosixPath:

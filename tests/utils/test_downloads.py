@@ -8,12 +8,14 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from multikeras.saving import limits
 from multikeras.utils.downloads import get_file, validate_file
 
 CONTENT = b"a small file\n" * 100
@@ -143,6 +145,47 @@ def test_archives_cannot_write_elsewhere(tmp_path: Path, make: Any, name: str) -
 
 def test_links_in_archives_are_refused(tmp_path: Path) -> None:
     tar(tmp_path / "evil", "first", link="/etc")
-    with pytest.raises(ValueError, match="'link', which is a link or a device"):
+    with pytest.raises(ValueError, match="'link', which is a link, a device or"):
         get_file("evil", (tmp_path / "evil").as_uri(), extract=True, cache_dir=tmp_path)
     assert [p.name for p in (tmp_path / "datasets").iterdir()] == ["evil"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"S"])
+def test_members_that_are_no_files_are_refused(tmp_path: Path, kind: bytes) -> None:
+    with tarfile.open(tmp_path / "evil", "w", format=tarfile.GNU_FORMAT) as archive:
+        entry = tarfile.TarInfo("first")
+        entry.size = len(CONTENT)
+        archive.addfile(entry, io.BytesIO(CONTENT))
+        entry = tarfile.TarInfo("second")
+        entry.type, entry.linkname = kind, "/etc/passwd"
+        archive.addfile(entry)
+    content = bytearray((tmp_path / "evil").read_bytes())
+    if kind == b"S":
+        # A hole of a terabyte: where it begins, how long it is, how long the file is.
+        head = content.index(b"second")
+        content[head + 386 : head + 410] = b"00000000000\0" + b"00000000000\0"
+        content[head + 483 : head + 495] = b"\x80" + bytes(5) + (1 << 40).to_bytes(6, "big")
+        content[head + 148 : head + 156] = b" " * 8
+        content[head + 148 : head + 156] = b"%06o\0 " % sum(content[head : head + 512])
+        (tmp_path / "evil").write_bytes(content)
+    with pytest.raises(ValueError, match="'second', which is a link, a device or a file of holes"):
+        get_file("evil", (tmp_path / "evil").as_uri(), extract=True, cache_dir=tmp_path)
+    assert [p.name for p in (tmp_path / "datasets").iterdir()] == ["evil"]
+
+
+@pytest.mark.parametrize("form", ["tar", "zip"])
+def test_archives_that_unfold_without_end_are_refused(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, unpacked_floor=1 << 20))
+    if form == "tar":
+        with tarfile.open(tmp_path / "bomb", "w:gz") as archive:
+            entry = tarfile.TarInfo("zeros")
+            entry.size = 3 << 20
+            archive.addfile(entry, io.BytesIO(bytes(entry.size)))
+    else:
+        with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr("zeros", bytes(3 << 20))
+    with pytest.raises(ValueError, match="unfolds to more than a hundred times its size"):
+        get_file("bomb", (tmp_path / "bomb").as_uri(), extract=True, cache_dir=tmp_path)
+    assert [p.name for p in (tmp_path / "datasets").iterdir()] == ["bomb"]
