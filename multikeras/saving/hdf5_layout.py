@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from multikeras.programs import storage
-from multikeras.saving import keras3_config, states
+from multikeras.saving import keras3_config, keras3_training, states
 from multikeras.saving.hdf5_objects import write_array, write_text, write_texts
 from multikeras.saving.older import present_configuration
 from multikeras.saving.reader import CorruptFileError, Group, understanding
@@ -22,6 +22,8 @@ from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 # An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.
 _HEADER = 64_512
 
+#: What compile was told, in our own form; `training_config` says it as Keras 3 wants it, where it can be said there.
+_TRAINING = "multikeras_training_config"
 #: Attribute of a layer that is a model: where its weights belong in it, one after the other.
 _PLACES = "multikeras_places"
 
@@ -46,7 +48,10 @@ def _write_model(group: Any, snapshot: Snapshot) -> None:
     _write_weights(group.create_group("model_weights"), snapshot)
     states.write(group, snapshot.states)
     if snapshot.training is not None:
-        write_text(group, "training_config", to_json(snapshot.training))
+        write_text(group, _TRAINING, to_json(snapshot.training))
+        theirs = keras3_training.hdf5_training(snapshot.training)
+        if theirs is not None:
+            write_text(group, "training_config", to_json(theirs))
         if snapshot.streams:
             write_text(group, "multikeras_random_streams", to_json(snapshot.streams))
         if snapshot.optimizer:
@@ -105,7 +110,7 @@ def read(root: Group) -> Snapshot:
             else "no model"
         )
         raise CorruptFileError(f"{root.where} holds {what} (there is no attribute 'model_config').")
-    training = root.json("training_config")
+    training = root.json(_TRAINING) or root.json("training_config")
     optimizer = _read_optimizer(root) if "optimizer_weights" in root else None
     with understanding(root.where):
         if keras3_config.is_keras3(architecture):

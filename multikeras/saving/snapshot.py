@@ -175,6 +175,9 @@ def _each(value: Any, serialize: Any, as_given: bool = False) -> Any:
         return value if as_given else _LONG_NAMES.get(value.lower(), value)
     if value is None:
         return value
+    if isinstance(value, Mapping) and {"class_name", "config"} <= set(value):
+        # What a file gave for an object, which compile takes as well.
+        return value
     if isinstance(value, Mapping):
         return {name: _each(entry, serialize, as_given) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):

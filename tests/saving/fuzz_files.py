@@ -212,9 +212,9 @@ def change_hdf5(file: Any, pick: random.Random) -> None:
         del file[name]
         others = [value.T, value[..., None], value[:1], value * np.nan if value.dtype.kind == "f" else value]
         file[name] = pick.choice([*others, value.astype("f8"), value.astype("i2"), value.ravel(), 5])
-    elif way == 8 and "training_config" in file.attrs:
-        content = json.loads(file.attrs["training_config"])
-        file.attrs["training_config"] = json.dumps(changed(content, pick)).encode()
+    elif way == 8 and "multikeras_training_config" in file.attrs:
+        content = json.loads(file.attrs["multikeras_training_config"])
+        file.attrs["multikeras_training_config"] = json.dumps(changed(content, pick)).encode()
     elif way == 9 and "multikeras_random_streams" in file.attrs:
         content = json.loads(file.attrs["multikeras_random_streams"])
         file.attrs["multikeras_random_streams"] = json.dumps(changed(content, pick)).encode()

@@ -118,9 +118,9 @@ def test_a_file_cannot_ask_for_more_thresholds_than_anybody_needs(tmp_path: Path
     model.compile("sgd", "mse")
     model.save(path)
     with h5py.File(path, "a") as file:
-        training = json.loads(file.attrs["training_config"])
+        training = json.loads(file.attrs["multikeras_training_config"])
         training["metrics"] = [layer("AUC", num_thresholds=10**8)]
-        file.attrs["training_config"] = json.dumps(training).encode()
+        file.attrs["multikeras_training_config"] = json.dumps(training).encode()
     with pytest.raises(UnsafeFileError, match="100,000,000 thresholds"):
         load_model(path)
 

@@ -141,9 +141,9 @@ def test_names_are_those_that_compile_was_given(tmp_path: Path) -> None:
     assert loaded.metrics_names == model.metrics_names
     # Other Keras finds the long ones, and who changes them means it.
     with h5py.File(tmp_path / "model.h5", "a") as file:
-        text, long = file.attrs["training_config"], '"metrics": ["accuracy", "mean_absolute_error"]'
+        text, long = file.attrs["multikeras_training_config"], '"metrics": ["accuracy", "mean_absolute_error"]'
         assert long in text
-        file.attrs["training_config"] = text.replace(long, '"metrics": ["mean_squared_error"]', 1)
+        file.attrs["multikeras_training_config"] = text.replace(long, '"metrics": ["mean_squared_error"]', 1)
         assert load_model(file).metrics_names == ["loss", "mean_squared_error", "accuracy"]
 
 
@@ -252,9 +252,9 @@ def test_flags_of_another_number_are_no_flags(tmp_path: Path) -> None:
     model.layers[0].trainable = False
     model.save(tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "a") as file:
-        text = file.attrs["training_config"]
+        text = file.attrs["multikeras_training_config"]
         for wrong in ("[true]", "7", "[1, 1]"):
-            file.attrs["training_config"] = text.replace("[true, true]", wrong)
+            file.attrs["multikeras_training_config"] = text.replace("[true, true]", wrong)
             with pytest.warns(UserWarning, match="not known for all of its 2 layers"):
                 load_model(file)
 

@@ -471,9 +471,9 @@ def _with_training(content: dict[str, Any], key: str) -> Path:
     model_of().save(path)
     evil = content["config"]["layers"][1]
     with h5py.File(path, "a") as file:
-        training = json.loads(file.attrs["training_config"])
+        training = json.loads(file.attrs["multikeras_training_config"])
         training[key] = [evil] if "metrics" in key else evil
-        file.attrs["training_config"] = json.dumps(training).encode()
+        file.attrs["multikeras_training_config"] = json.dumps(training).encode()
     return path
 
 
@@ -496,7 +496,7 @@ def test_byte_code_runs_where_the_caller_allows_it(tmp_path: Path) -> None:
     )
     path = as_hdf5(content)
     with h5py.File(path, "a") as file:
-        del file["model_weights/dense"], file.attrs["training_config"]
+        del file["model_weights/dense"], file.attrs["multikeras_training_config"]
         file["model_weights"].attrs["layer_names"] = np.array([], dtype="S1")
     with pytest.raises(UnsafeFileError, match="safe_mode=False"):
         load_model(path)
