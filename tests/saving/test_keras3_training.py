@@ -163,6 +163,21 @@ GIVEN: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_what_compile_was_told_survives_several_files(tmp_path: Path, name: str, ending: str) -> None:
+    random = np.random.RandomState(5)
+    x, y = random.rand(12, 4).astype("float32"), np.eye(4, dtype="float32")[random.randint(0, 4, 12)]
+    model = Sequential([Dense(4, input_shape=(4,), activation="softmax")])
+    loss, given = GIVEN[name]()
+    model.compile("sgd", loss, metrics=given)
+    wanted = model.evaluate(x, y, batch_size=12, verbose=0)
+    for turn in range(3):
+        model.save(tmp_path / f"{turn}.{ending}")
+        model = load_model(tmp_path / f"{turn}.{ending}")
+        np.testing.assert_allclose(model.evaluate(x, y, batch_size=12, verbose=0), wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", OURS_ALONE)
 def test_rules_that_keras_3_has_not_are_not_given_to_it(tmp_path: Path, name: str) -> None:
     model = Sequential([Dense(4, input_shape=(4,))])
