@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from multikeras.backend import common
+from multikeras.backend import common, reductions
 from multikeras.backend.calling import called
 from multikeras.backend.elementwise import as_bool
 from multikeras.backend.making import cast
@@ -150,6 +150,13 @@ def _elements(elems: Any, function: str) -> list[Tensor]:
     return tensors
 
 
+def _element(t: Tensor, last: bool = False) -> Tensor:
+    """An element; of an empty tensor something that is like one, to learn shapes from."""
+    if t.shape[0] == 0:
+        return cast(reductions.sum(cast(t, "float32"), axis=0), t.dtype)
+    return t[-1 if last else 0]
+
+
 def map_fn(fn: Step, elems: Any, name: str | None = None, dtype: Any = None) -> Any:
     """What a function gives for each element along the first axis, stacked.
 
@@ -174,7 +181,7 @@ def map_fn(fn: Step, elems: Any, name: str | None = None, dtype: Any = None) -> 
         return results if dtype is None else [cast(t, dtype) for t in results]
 
     with trial():
-        call([t[0] for t in tensors])
+        call([_element(t) for t in tensors])
     _, stacked = ops.scan(lambda i, *parts: ([], call(list(parts))), tensors, [], label="function of K.map_fn")
     return stacked if many[-1] else stacked[0]
 
@@ -220,7 +227,7 @@ def _fold(fn: Step, elems: Any, initializer: Any, reverse: bool, function: str) 
         return common.tensor(made)
 
     with trial():
-        call(start, [t[-1 if reverse else 0] for t in tensors])
+        call(start, [_element(t, reverse) for t in tensors])
     finals, _ = ops.scan(
         lambda i, *values: ([call(values[-1], list(values[:-1]))], []),
         tensors,

@@ -112,3 +112,15 @@ def test_switch_inside_a_loop(each_backend):
     value, slope = K.function([x], [outputs, g])([np.array([[[1.0], [2.0], [0.5]]])])
     np.testing.assert_allclose(value.ravel(), [0, 20, -1.5])
     np.testing.assert_allclose(slope.ravel(), [1, 9, 1])
+
+
+@pytest.mark.parametrize("length", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_few_elements_or_none(each_backend, length, dtype):
+    x = np.arange(length * 3).reshape(length, 3).astype(dtype)
+    tensor, start = K.constant(x, dtype), K.constant(np.ones(3), dtype)
+    np.testing.assert_array_equal(K.eval(K.map_fn(lambda t: t * 2, tensor)), x * 2)
+    for fold in (K.foldl, K.foldr):
+        np.testing.assert_array_equal(K.eval(fold(lambda a, t: a + t, tensor, start)), 1 + x.sum(0))
+        if length:
+            np.testing.assert_array_equal(K.eval(fold(lambda a, t: a + t, tensor)), x.sum(0))
