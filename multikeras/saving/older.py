@@ -68,7 +68,11 @@ def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> Array
     names, arrays = [name for name, _ in source.weights], [value for _, value in source.weights]
     ours = names_in(layer.name, layer_order.variables(layer))
     arrays = layer_order.restored(layer, names, arrays, source.places, ours)
-    return _present(layer, arrays, snapshot.keras_version.split(".")[0] == "1", snapshot.backend)
+    try:
+        return _present(layer, arrays, snapshot.keras_version.split(".")[0] == "1", snapshot.backend)
+    except (IndexError, ValueError):
+        # Arrays of other shapes than any version has: whoever compares them with those of the layer names them.
+        return arrays
 
 
 def _present(layer: Any, arrays: Arrays, is_first: bool, backend: str) -> Arrays:

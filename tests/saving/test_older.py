@@ -283,3 +283,34 @@ def test_a_whole_model_of_keras_1(tmp_path: Path) -> None:
         expected = torch.softmax(h @ torch.tensor(dense[0]) + torch.tensor(dense[1]), 1).numpy()
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-4, atol=1e-6)
     assert len(model.losses) == 1
+
+
+@pytest.mark.parametrize("version", ["1.2.2", "2.3.1"])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 2, 2, 2, 2)])
+def test_arrays_of_no_version_are_named(tmp_path: Path, version: str, shape: tuple[int, ...]) -> None:
+    layers: list[Callable[[], Layer]] = [
+        lambda: Bidirectional(LSTM(2), input_shape=(4, 3), name="here"),
+        lambda: GRU(2, input_shape=(4, 3), name="here"),
+        lambda: Conv2D(2, 3, input_shape=(6, 6, 1), name="here"),
+        lambda: ConvLSTM2D(2, 3, input_shape=(2, 6, 6, 1), name="here"),
+    ]
+    for make in layers:
+        model = Sequential([make()])
+        before = model.get_weights()
+        for count in (1, len(model.weights), 12):
+            path = tmp_path / "weights.h5"
+            with h5py.File(path, "w") as file:
+                file.attrs["keras_version"], file.attrs["backend"] = version.encode(), b"theano"
+                file.attrs["layer_names"] = np.array([b"here"])
+                names = [f"w{i}" for i in range(count)]
+                group = file.create_group("here")
+                group.attrs["weight_names"] = np.array(names, "S")
+                for name in names:
+                    group[name] = np.ones(shape, "f4")
+            for by_name in (False, True):
+                with pytest.raises(ValueError, match=r"'here'.*weights\.h5"):
+                    model.load_weights(path, by_name=by_name)
+            with pytest.warns(UserWarning, match="'here' keeps its weights"):
+                model.load_weights(path, by_name=True, skip_mismatch=True)
+            for one, other in zip(model.get_weights(), before, strict=True):
+                np.testing.assert_array_equal(one, other)
