@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from multikeras import backend as K
 from multikeras.layers import LSTM, Add, BatchNormalization, Dense, Dropout, Input, Lambda, Layer
 from multikeras.metrics import MeanSquaredError
-from multikeras.models import Model, Sequential
+from multikeras.models import Model, Sequential, clone_model, load_model, serialize_model, unserialize_model
+from multikeras.utils import register_keras_serializable
 
 RNG = np.random.RandomState(5)
 X, Y = RNG.rand(40, 4).astype("float32"), RNG.rand(40, 2).astype("float32")
@@ -154,3 +156,37 @@ def test_variables_pickle_as_values_and_other_tensors_refuse() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(variable * 2)
     assert copy.deepcopy(variable * 2) is not None
+
+
+@register_keras_serializable(package="tests.copies")
+class Registered(Scale):
+    """A layer that is known by a name of its own."""
+
+
+@register_keras_serializable(package="tests.copies")
+def registered_loss(y_true: Any, y_pred: Any) -> Any:
+    return own_loss(y_true, y_pred)
+
+
+@register_keras_serializable(package="tests.copies")
+class RegisteredModel(Model):
+    """A model that is known by a name of its own."""
+
+
+def test_registered_classes_and_functions_need_no_custom_objects(tmp_path: Path) -> None:
+    x = Input((4,))
+    inner = RegisteredModel(x, Registered(3.0)(Dense(4)(x)), name="inner")
+    model = RegisteredModel(x, Dense(2)(inner(x)))
+    model.compile("adam", registered_loss)
+    model.fit(X, Y, verbose=0)
+    made = [pickled(model), copy.deepcopy(model), unserialize_model(serialize_model(model))]
+    for ending in ("h5", "keras"):
+        model.save(tmp_path / f"model.{ending}")
+        made.append(load_model(tmp_path / f"model.{ending}"))
+    for each in made:
+        assert type(each) is type(each.get_layer("inner")) is RegisteredModel
+        assert type(each.get_layer("inner").layers[-1]) is Registered
+        np.testing.assert_array_equal(each.predict(X), model.predict(X))
+    expected = model.fit(X, Y, verbose=0, shuffle=False).history
+    assert all(each.fit(X, Y, verbose=0, shuffle=False).history == expected for each in made)
+    assert type(clone_model(model).get_layer("inner").layers[-1]) is Registered
