@@ -309,7 +309,7 @@ class Source:
         if line.kernel is None:
             return f"{registers[line.tensor.inputs[0]]}[{line.attributes['index']}]"
         operands = [self._operand(x, registers) for x in line.tensor.inputs]
-        keywords = [f"{name}={self._literal(value)}" for name, value in line.attributes.items()]
+        keywords = [f"{_keyword(name)}={self._literal(value)}" for name, value in line.attributes.items()]
         return f"{self._kernel(line)}({', '.join([*operands, *keywords])})"
 
     def _kernel(self, line: Line) -> str:
@@ -342,6 +342,13 @@ class Source:
     def _bind(self, name: str, value: Any, key: Any) -> None:
         self.names[name] = value
         self.key.append((name, key))
+
+
+def _keyword(name: str) -> str:
+    """A name that goes into source as it is: nothing else may stand there, wherever the graph came from."""
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is no name of an attribute.")
+    return name
 
 
 def constant_array(tensor: Constant, backend: Backend) -> Any:

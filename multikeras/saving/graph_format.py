@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import keyword
+import re
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
@@ -43,6 +45,9 @@ from multikeras.saving.reader import CorruptFileError, UnsafeFileError
 
 #: Primitives that do something beside their result, or run Python: no file asks for them.
 _REFUSED = frozenset({"host_call", "print_value", "assign", "assign_add", "assign_average", "assign_moved"})
+
+#: What a name of an attribute looks like.
+_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 _DTYPES = frozenset(
     [
@@ -285,7 +290,7 @@ class _Reader:
         if primitive is None or name in _REFUSED or "." in name or primitive is ITEM:
             raise UnsafeFileError(f"{self.where}: a file may not ask for the primitive {name!r}.")
         inputs = tuple(self._tensor(i) for i in entry["of"])
-        attributes = {str(n): self._attribute(v, depth) for n, v in entry.get("attributes", {}).items()}
+        attributes = {_name(n, self.where): self._attribute(v, depth) for n, v in entry.get("attributes", {}).items()}
         made = apply(primitive, inputs, attributes)
         for tensor in made if isinstance(made, list) else [made]:
             _check_size(tensor, self.where)
@@ -334,6 +339,13 @@ def _check_size(tensor: Tensor, where: str) -> None:
 def itemsize(dtype: str) -> int:
     """Bytes of an entry."""
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+
+
+def _name(name: Any, where: str) -> str:
+    """The name of an attribute, which a program is later written with."""
+    if not isinstance(name, str) or not _ATTRIBUTE.fullmatch(name) or keyword.iskeyword(name):
+        raise UnsafeFileError(f"{where}: {name!r} is no name of an attribute.")
+    return name
 
 
 def _count(number: Any, below: int) -> int:

@@ -30,8 +30,11 @@ from multikeras import (
     regularizers,
 )
 from multikeras import backend as K
+from multikeras.contract import PRIMITIVES
+from multikeras.graph.build import apply
 from multikeras.layers import Dense
 from multikeras.models import (
+    Model,
     Sequential,
     load_model,
     model_from_config,
@@ -39,7 +42,7 @@ from multikeras.models import (
     model_from_yaml,
     unserialize_model,
 )
-from multikeras.saving import UnsafeFileError
+from multikeras.saving import UnsafeFileError, export_savedmodel, load_savedmodel
 
 MARK = "multikeras-was-attacked"
 
@@ -246,3 +249,62 @@ def test_byte_code_runs_where_the_caller_allows_it(tmp_path: Path) -> None:
         load_model(path)
     model = load_model(path, safe_mode=False)
     np.testing.assert_array_equal(model.predict(np.full((1, 3), 2.0)), [[5, 5, 5]])
+
+
+# -- graphs -------------------------------------------------------------------------------------
+
+#: Programs are written as Python, with the names of attributes in it.
+NAMES = [
+    f"a=open('{MARK}', 'w'), b",
+    f"a=__import__('os').system('touch {MARK}')) #",
+    "a\n",
+    "",
+    "lambda",
+    "__class__",
+    "ａ",
+    "a" * 100,
+]
+
+
+def operations(name: str) -> dict[str, Any]:
+    """A model with an operation of K between its layers, whose entry has another attribute."""
+    x = layers.Input((3,), name="i")
+    content = json.loads(Model(x, Dense(2, name="dense")(-x)).to_json())
+    (found,) = [each for each in content["config"]["layers"] if each["class_name"] == "Operations"]
+    (entry,) = [each for each in found["config"]["graph"]["entries"] if "op" in each]
+    entry["attributes"] = {name: 1}
+    return content
+
+
+def exported(name: str) -> Any:
+    x = layers.Input((3,), name="i")
+    export_savedmodel(Model(x, -x), "out")
+    content = json.loads(Path("out/graph.json").read_text())
+    (entry,) = [each for each in content["graph"]["entries"] if "op" in each]
+    entry["attributes"] = {name: 1}
+    Path("out/graph.json").write_text(json.dumps(content))
+    return load_savedmodel("out")
+
+
+GRAPHS: dict[str, Callable[[str], Any]] = {
+    "exported": exported,
+    "json": lambda name: model_from_json(json.dumps(operations(name))),
+    "yaml": lambda name: model_from_yaml(json.dumps(operations(name))),
+    "config": lambda name: model_from_config(operations(name)),
+    "hdf5": lambda name: load_model(as_hdf5(operations(name))),
+    "archive": lambda name: load_model(as_archive(operations(name))),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", GRAPHS)
+def test_names_in_graphs_are_names(form: str, name: str) -> None:
+    with pytest.raises(UnsafeFileError, match="is no name of an attribute"):
+        GRAPHS[form](name).predict(np.ones((2, 3)))
+
+
+def test_programs_are_written_of_names_alone() -> None:
+    x = K.placeholder((3,))
+    made = apply(PRIMITIVES["negative"], (x,), {f"a=open('{MARK}', 'w'), b": 1})
+    with pytest.raises(ValueError, match="is no name of an attribute"):
+        K.function([x], [made])([np.ones(3)])
