@@ -83,6 +83,10 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 
 
+#: Keys that no dictionary of a configuration has.
+NAMES = ["", "x", "__class__", "a=open('x', 'w'), b", "a\n", "self", "name", "config", "é"]
+
+
 def models() -> list[Model]:
     x = Input((4,))
     shared = Dense(3)
@@ -141,6 +145,8 @@ def changed(content: Any, pick: random.Random) -> Any:
                 here.append(copy.deepcopy(here[last]))
             elif way == 3 and isinstance(here, list):
                 here[last] = copy.deepcopy(here[pick.randrange(len(here))])
+            elif way == 5 and isinstance(here, dict):
+                here[pick.choice([*NAMES, *here])] = here.pop(last)
             elif way == 4:
                 # Something else of the same file.
                 here[last] = copy.deepcopy(value_at(content, pick))
