@@ -73,10 +73,10 @@ class Model(Network, Trainer, Saved):
             outputs = self._call_in_graph(given[0] if single else given, {})
         # What the model asked for in its call lives in the record of it.
         self._trace = around.children[-1][1]
-        self.inputs = given
         self.outputs = outputs if isinstance(outputs, list) else [outputs]
         self._single_input, self._single_output = single, not isinstance(outputs, list)
         self._input_layers = [t.__dict__["_keras_history"][0] for t in given]
+        self.inputs = given
         self.built = True
 
     def _by_name(self, inputs: Mapping[str, Any]) -> Any:

@@ -57,7 +57,8 @@ class Predicting(Compiling):
 
     def _inputs(self, x: Any, *_: Any) -> Data:
         """The inputs of prediction, checked; targets and weights that come with them are left out."""
-        if not self.inputs:
+        # The inputs are there while another thread still builds what comes after them.
+        if not (self.inputs and self.built):  # type: ignore[attr-defined]
             self._build(x)
         feeds, names = self.feed_inputs, self.feed_input_names  # type: ignore[attr-defined]
         places = [Place(name, K.int_shape(t)) for name, t in zip(names, feeds, strict=True)]

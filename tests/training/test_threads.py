@@ -119,3 +119,28 @@ def test_metrics_by_hand_go_on_after_a_fit():
     model.evaluate(X, Y, verbose=0)
     model.reset_metrics()
     assert model.test_on_batch(X[:12], Y[:12], reset_metrics=False)[1] == pytest.approx(first, rel=1e-5)
+
+
+def test_a_thread_waits_for_a_model_that_another_builds(each_backend):
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Dense):
+        def build(self, input_shape):
+            begun.set()
+            assert go_on.wait(30)
+            super().build(input_shape)
+
+    model = Sequential([Dense(3), Slow(1)])
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(model.predict(X[:5])))
+    second = threading.Thread(target=lambda: answers.append(model.predict(X[:5])))
+    first.start()
+    assert begun.wait(30)
+    second.start()
+    # What it finds of the model so far would be an answer of three columns.
+    second.join(0.3)
+    go_on.set()
+    first.join()
+    second.join()
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert answers[0].shape == (5, 1)
