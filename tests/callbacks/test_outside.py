@@ -129,7 +129,8 @@ def test_batches_and_histograms(tmp_path: Path) -> None:
                 histograms[value[1].decode(), event.get(2, 0)] = dict(fields(value[5]))
     kernel = model.layers[0].get_weights()[0]
     last = histograms[model.layers[0].weights[0].name, 1]
-    np.testing.assert_allclose([last[1], last[2], last[3], last[4]], [kernel.min(), kernel.max(), 4, kernel.sum()])
+    wanted = [kernel.min(), kernel.max(), 4, kernel.sum(dtype="float64")]
+    np.testing.assert_allclose([last[1], last[2], last[3], last[4]], wanted)
     assert np.frombuffer(last[7]).sum() == 4
     assert len(np.frombuffer(last[6])) == len(np.frombuffer(last[7]))
 

@@ -53,6 +53,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "hard_sigmoid": lambda x: (0.2 * x + 0.5).clamp(0, 1),
+    "hard_sigmoid_6": F.hardsigmoid,
     "exponential": torch.exp,
     "gelu": F.gelu,
     "silu": F.silu,
