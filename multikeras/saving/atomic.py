@@ -20,12 +20,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         FileNotFoundError: If its directory does not exist.
+        OSError: If it is something else than a file: a directory, a device, a pipe.
     """
     # A link stays a link: what it points to is replaced.
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f"Cannot write {os.fspath(path)!r}: there is no directory {str(target.parent)!r}.")
-    draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
+    if target.exists() and not target.is_file():
+        raise OSError(f"Cannot write {os.fspath(path)!r}: it is {_kind(target)}, and only files are replaced.")
+    # A name may be as long as 255 bytes.
+    name = target.name if len(os.fsencode(target.name)) < 240 else "multikeras"
+    draft = target.with_name(f".{name}.{os.urandom(4).hex()}.part")
     try:
         yield draft
         with open(draft, "rb+") as file:
@@ -38,6 +43,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.unlink(draft)
         raise
     _sync_directory(target.parent)
+
+
+def _kind(path: Path) -> str:
+    return "a directory" if path.is_dir() else "a device, a pipe or a socket"
 
 
 def _sync_directory(directory: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
         with replacing(place / weights) as draft, _h5py().File(draft, "w") as file:
             for i, value in enumerate(K.batch_get_value(variables)):
                 file.create_dataset(str(i), data=value)
+        before = None if fresh else _weights_of(place)
         # From here on the new weights count, and not before.
         with replacing(place / _GRAPH) as draft:
             draft.write_text(text, encoding="utf-8")
@@ -92,8 +94,25 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
             raise OSError(f"{target} cannot be written: {error}. What was there is as it was.") from error
         raise
     for each in target.glob("weights*.h5"):
-        if _WEIGHTS.fullmatch(each.name) and each.name != weights:
+        if _WEIGHTS.fullmatch(each.name) and each.name != weights and (each.name == before or _is_old(each)):
             each.unlink(missing_ok=True)
+
+
+def _weights_of(place: Path) -> str | None:
+    """The file of weights that counts in an export; None if that cannot be told."""
+    try:
+        found = json.loads((place / _GRAPH).read_text(encoding="utf-8"))["weights"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _is_old(path: Path) -> bool:
+    """Whether a file was left by a process that was killed, and is not that of another one that exports right now."""
+    try:
+        return time.time() - path.stat().st_mtime > 3600
+    except FileNotFoundError:
+        return False
 
 
 def is_export(source: Any) -> bool:

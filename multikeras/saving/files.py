@@ -178,10 +178,15 @@ def _write(target: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
         return
     if not isinstance(target, (str, os.PathLike)):
         # A finished file in one piece, so that a failure leaves what was there.
+        if not hasattr(target, "write"):
+            raise TypeError(
+                "A model is saved to a path, a binary file object, an h5py.File or h5py.Group, or an H5Dict; received "
+                f"{type(target).__name__}."
+            )
         memory = io.BytesIO()
         with h5py.File(memory, "w") as file:
             write(file)
-        target.write(memory.getvalue())
+        _write_whole(target, memory.getvalue())
         return
     if not overwrite and os.path.exists(target) and not _confirmed(target):
         return
@@ -191,6 +196,18 @@ def _write(target: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
     except RuntimeError as error:
         # What h5py raises where a file cannot be closed, as on a full disk.
         raise OSError(f"{os.fspath(target)} cannot be written: {error}. What was there is as it was.") from error
+
+
+def _write_whole(target: Any, content: bytes) -> None:
+    """Writes to a file object, which may take less at a time than it is given."""
+    while content:
+        taken = target.write(content)
+        if taken is None:
+            # It says nothing, as many objects that take everything.
+            return
+        if not taken:
+            raise OSError(f"{target!r} takes no more: {len(content):,} bytes of the model are not written.")
+        content = content[taken:]
 
 
 def _write_archive(model: Any, path: Any, overwrite: bool, include_optimizer: bool) -> None:

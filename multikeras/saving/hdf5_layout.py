@@ -32,14 +32,29 @@ def write(group: Any, snapshot: Snapshot) -> None:
     """Writes a model, or the weights alone where a snapshot holds no more, into an open group of h5py.
 
     Args:
-        group: The group; it should be empty.
+        group: The group; it may hold other things.
         snapshot: What `snapshot.take` gave.
+
+    Raises:
+        ValueError: If it holds a model already; nothing is written then.
     """
+    _check_free(group, snapshot)
     with storage.held():
         if snapshot.architecture is None:
             _write_weights(group, snapshot)
         else:
             _write_model(group, snapshot)
+
+
+def _check_free(group: Any, snapshot: Snapshot) -> None:
+    names = [layer.name for layer in snapshot.layers] if snapshot.architecture is None else ["model_weights"]
+    taken = [name for name in ("model_config", "layer_names", "layer_names0") if name in group.attrs]
+    taken += [name for name in [*names, "optimizer_weights"] if name in group]
+    if taken:
+        raise ValueError(
+            f"{group.file.filename}, {group.name} holds {taken[0]!r} already: a model is saved to a group that holds "
+            "none. Delete it first, or take another group."
+        )
 
 
 def _write_model(group: Any, snapshot: Snapshot) -> None:

@@ -308,3 +308,15 @@ def test_a_graph_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
     (place / "graph.json").write_text('{"format": 1, "graph": ' + "[" * 50_000 + "]" * 50_000 + "}")
     with pytest.raises(UnsafeFileError, match=r"graph\.json is nested too deep"):
         load_savedmodel(place)
+
+
+def test_an_export_leaves_the_weights_that_another_process_has_just_written(tmp_path: Path) -> None:
+    model = Sequential([Dense(2, input_shape=(3,))])
+    export_savedmodel(model, tmp_path / "out")
+    others, left = tmp_path / "out" / "weights.01234567.h5", tmp_path / "out" / "weights.89abcdef.h5"
+    others.write_bytes(b"of a process that has not named it yet")
+    left.write_bytes(b"of a process that was killed yesterday")
+    os.utime(left, (0, 0))
+    export_savedmodel(model, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert others.name in names and left.name not in names and "weights.h5" not in names and len(names) == 3

@@ -1,0 +1,91 @@
+"""What a model can be saved to, and what not."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from multikeras.layers import Dense
+from multikeras.models import Sequential, load_model
+
+ENDINGS = ["h5", "keras", "weights.h5"]
+
+
+def model_of(value: float) -> Any:
+    model = Sequential([Dense(2, input_shape=(3,), name="only")])
+    model.set_weights([np.full((3, 2), value), np.full(2, value)])
+    return model
+
+
+def save(model: Any, path: Path) -> None:
+    (model.save_weights if "weights" in path.name else model.save)(path)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_only_files_are_replaced(tmp_path: Path, ending: str) -> None:
+    pipe, directory = tmp_path / f"pipe.{ending}", tmp_path / f"directory.{ending}"
+    os.mkfifo(pipe)
+    directory.mkdir()
+    with pytest.raises(OSError, match=r"pipe\..* is a device, a pipe or a socket"):
+        save(model_of(1), pipe)
+    with pytest.raises(OSError, match=r"directory\..* is a directory"):
+        save(model_of(1), directory)
+    assert pipe.is_fifo() and directory.is_dir() and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_as_long_as_names_may_be(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"{'é' * 120}.{ending}"
+    save(model_of(3), path)
+    model = model_of(0)
+    model.load_weights(path)
+    assert model.get_weights()[0][0, 0] == 3 and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_group_that_holds_a_model_keeps_it(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "several.h5", "w") as file:
+        file["notes"] = [1, 2]
+        first = file.create_group("first")
+        model_of(1).save(first)
+        model_of(2).save(file.create_group("second"))
+        model_of(3).save_weights(file.create_group("third"))
+        for name in ("first", "third"):
+            for store in (model_of(4).save, model_of(4).save_weights):
+                with pytest.raises(ValueError, match=f"{name} holds .* already"):
+                    store(file[name])
+        model_of(5).save(file)
+    with h5py.File(tmp_path / "several.h5", "r") as file:
+        found = [load_model(group).get_weights()[0][0, 0] for group in (file["first"], file["second"], file)]
+        assert found == [1, 2, 5] and list(file["notes"]) == [1, 2]
+
+
+class Slow(io.RawIOBase):
+    """Takes a few bytes at a time, as unbuffered files may."""
+
+    def __init__(self, room: int = 1 << 30) -> None:
+        self.taken, self.room = bytearray(), room
+
+    def write(self, content: Any) -> int:
+        piece = bytes(content[: min(100, self.room - len(self.taken))])
+        self.taken += piece
+        return len(piece)
+
+
+def test_file_objects_that_take_little_at_a_time() -> None:
+    target = Slow()
+    model_of(7).save(target)
+    assert load_model(io.BytesIO(target.taken)).get_weights()[0][0, 0] == 7
+    with pytest.raises(OSError, match="takes no more: .* bytes"):
+        model_of(7).save(Slow(1000))
+
+
+@pytest.mark.parametrize("target", [None, 3, [1]])
+def test_what_is_no_target_is_named(target: Any) -> None:
+    with pytest.raises(TypeError, match=f"received {type(target).__name__}"):
+        model_of(1).save(target)
