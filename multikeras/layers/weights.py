@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,7 +120,7 @@ class Weighted:
 
     def _sublayers(self) -> list[Layer]:
         """Layers kept as attributes, also in lists and dictionaries."""
-        kept = [value for value in list(self.__dict__.values()) if _holds_layers(value.__class__)]
+        kept = [value for value in list(self.__dict__.values()) if _HOLDS_LAYERS[value.__class__]]
         return unique([layer for value in kept for layer in _layers_in(value)])
 
     @property
@@ -191,10 +190,18 @@ class Weighted:
         return sum(K.count_params(w) for w in self.weights)
 
 
-@lru_cache(maxsize=512)
-def _holds_layers(kind: type) -> bool:
+class _Kinds(dict[type, bool]):
     """Whether values of a type are layers or may hold some."""
-    return issubclass(kind, (Weighted, list, tuple, Mapping))
+
+    def __missing__(self, kind: type) -> bool:
+        if len(self) == 512:
+            # Types that a notebook made again and again are not kept for ever.
+            self.clear()
+        found = self[kind] = issubclass(kind, (Weighted, list, tuple, Mapping))
+        return found
+
+
+_HOLDS_LAYERS = _Kinds()
 
 
 def _layers_in(value: Any) -> Iterator[Layer]:
@@ -202,5 +209,5 @@ def _layers_in(value: Any) -> Iterator[Layer]:
         yield value  # type: ignore[misc]
         return
     for entry in value.values() if isinstance(value, Mapping) else value:
-        if _holds_layers(entry.__class__):
+        if _HOLDS_LAYERS[entry.__class__]:
             yield from _layers_in(entry)

@@ -19,6 +19,8 @@ _Leaf = list[tuple[Any, bool]]
 
 def variables(layer: Any) -> list[Any]:
     """The weights of a layer of a model, layer after layer; of what is shared inside, as often as it stands there."""
+    if not _has_parts(layer):
+        return _weights(layer)
     return [variable for leaf in _leaves(layer, True) for variable, _ in leaf]
 
 
@@ -27,6 +29,8 @@ def places(layer: Any) -> list[int] | None:
 
     The file has the trained ones first.
     """
+    if not _has_parts(layer):
+        return None
     leaves = list(_leaves(layer, _is_trained(layer)))
     return _trained_first(leaves) if len(leaves) > 1 else None
 
@@ -52,6 +56,8 @@ def restored(
         The values, as they are if their number is another.
     """
     listed = list(arrays)
+    if known is None and not _has_parts(layer):
+        return listed
     leaves = list(_leaves(layer, _is_trained(layer)))
     count = sum(map(len, leaves))
     if known is None and (len(leaves) < 2 or len(listed) != count):
@@ -77,6 +83,14 @@ def _is_trained(layer: Any) -> bool:
     from multikeras.models import Sequential
 
     return isinstance(layer, Sequential) or bool(layer.trainable)
+
+
+def _has_parts(layer: Any) -> bool:
+    """Whether a layer is a model, or wraps others."""
+    from multikeras.layers import Bidirectional, TimeDistributed
+    from multikeras.models.network import Network
+
+    return isinstance(layer, (Bidirectional, TimeDistributed)) or (isinstance(layer, Network) and layer._is_graph)
 
 
 def _leaves(layer: Any, active: bool) -> Iterator[_Leaf]:
