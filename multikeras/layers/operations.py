@@ -68,7 +68,7 @@ class Operations(Layer):
         Raises:
             NotImplementedError: If the region stores, prints or calls Python.
         """
-        from multikeras.saving.graph_format import to_data
+        from multikeras.saving.graphs.graph_format import to_data
 
         where = f"Layer {self.name!r}, which stands for operations of K between layers,"
         variables = self.weights
@@ -83,7 +83,7 @@ class Operations(Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Operations:
         """A region on placeholders of its own; its variables are 0 until they are set."""
-        from multikeras.saving.graph_format import from_data
+        from multikeras.saving.graphs.graph_format import from_data
 
         variables = []
         for entry in config["variables"]:

@@ -1,6 +1,5 @@
 """Saving and loading models."""
 
-from multikeras.saving.exported import export_savedmodel, load_savedmodel
 from multikeras.saving.files import (
     load_model,
     load_weights,
@@ -9,7 +8,8 @@ from multikeras.saving.files import (
     serialize_model,
     unserialize_model,
 )
-from multikeras.saving.reader import CorruptFileError, UnsafeFileError
+from multikeras.saving.graphs.exported import export_savedmodel, load_savedmodel
+from multikeras.saving.reading.reader import CorruptFileError, UnsafeFileError
 from multikeras.saving.texts import model_from_json, model_from_yaml, to_json, to_yaml
 
 __all__ = [

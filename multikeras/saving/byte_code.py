@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.saving import configurations
-from multikeras.saving.faults import CorruptFileError, UnsafeFileError, understanding
+from multikeras.saving.reading import configurations
+from multikeras.saving.reading.faults import CorruptFileError, UnsafeFileError, understanding
 
 #: What older Keras writes beside a function, by the argument whose function it describes.
 _BESIDE = ("type", "module")

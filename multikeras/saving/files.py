@@ -8,10 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from multikeras.saving import exported, flags, hdf5_layout, keras3_weights, keras_file, reader, snapshot, weights
+from multikeras.saving import flags, snapshot, weights
 from multikeras.saving.atomic import replacing
 from multikeras.saving.byte_code import without_code
+from multikeras.saving.graphs import exported
+from multikeras.saving.hdf5 import layout as hdf5_layout
+from multikeras.saving.keras3 import archive as keras_file
+from multikeras.saving.keras3 import weights as keras3_weights
 from multikeras.saving.libraries import h5py as _h5py
+from multikeras.saving.reading import reader
 from multikeras.saving.snapshot import Snapshot
 from multikeras.saving.states import set_states
 from multikeras.saving.streams import set_streams

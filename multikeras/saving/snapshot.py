@@ -13,7 +13,8 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.lookup import get_registered_name
-from multikeras.saving import flags, layer_order
+from multikeras.saving import flags
+from multikeras.saving.hdf5 import order as layer_order
 from multikeras.saving.plain import plain
 from multikeras.saving.states import States, states_of
 from multikeras.saving.streams import Streams, streams_of
@@ -39,7 +40,7 @@ class LayerWeights:
     Attributes:
         name: Name of the layer.
         weights: Names and values, in the order of the file; of a model, the variables that have the values.
-        places: Where each belongs among the weights of the layer; None if the file does not say. See `layer_order`.
+        places: Where each belongs among the weights of the layer; None if the file does not say. See `hdf5.order`.
     """
 
     name: str

@@ -11,8 +11,8 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.programs import storage
-from multikeras.saving.hdf5_objects import write_array
-from multikeras.saving.reader import CorruptFileError, Group
+from multikeras.saving.hdf5.objects import write_array
+from multikeras.saving.reading.reader import CorruptFileError, Group
 
 #: By stateful layer: its states.
 States = list[list[Any]]

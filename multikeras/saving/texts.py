@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.saving import reader, yaml_data
 from multikeras.saving.byte_code import without_code
 from multikeras.saving.libraries import yaml as _yaml
+from multikeras.saving.reading import reader, yaml_data
 from multikeras.saving.snapshot import KERAS_VERSION, architecture_of
 
 
@@ -65,7 +65,7 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
 def _model(content: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     from multikeras.layers import deserialize, sharing
     from multikeras.models import configuration
-    from multikeras.saving import keras3_config
+    from multikeras.saving.keras3 import config as keras3_config
 
     with reader.understanding("The text of a model"), sharing.apart():
         if keras3_config.is_keras3(content):

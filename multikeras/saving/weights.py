@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from multikeras.programs import storage
-from multikeras.saving import layer_order
-from multikeras.saving.older import present_order
+from multikeras.saving.hdf5 import order as layer_order
+from multikeras.saving.hdf5.older import present_order
 from multikeras.saving.snapshot import LayerWeights, Snapshot
 
 

@@ -55,7 +55,7 @@ def get_file(
     Raises:
         OSError: If it cannot be fetched; the message names the URL and the reason.
         ValueError: If its hash is another, or the archive holds names or links that lead out of its directory, or
-            unfolds to more than `multikeras.saving.limits` allows.
+            unfolds to more than `multikeras.saving.reading.limits` allows.
     """
     file_hash = file_hash or md5_hash
     expected = None if file_hash is None else (file_hash.lower(), _algorithm(file_hash, hash_algorithm))
@@ -214,7 +214,7 @@ def _unpack_zip(archive: Path, directory: Path) -> None:
 
 def _room(archive: Path) -> int:
     """How many bytes an archive may unfold to."""
-    from multikeras.saving.limits import LIMITS
+    from multikeras.saving.reading.limits import LIMITS
 
     return max(LIMITS.unpacked_floor, archive.stat().st_size * LIMITS.expansion)
 

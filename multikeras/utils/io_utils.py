@@ -277,7 +277,7 @@ class H5Dict:
         if isinstance(self.data, dict):
             value = self.data[key]
             return H5Dict(value, mode) if isinstance(value, dict) and _GROUP in value else value
-        from multikeras.saving import reader
+        from multikeras.saving.reading import reader
 
         checked = reader.group_of(self.data)
         if key in self.data.attrs:

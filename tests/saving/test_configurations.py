@@ -17,7 +17,7 @@ from multikeras import backend as K
 from multikeras.layers import Dense
 from multikeras.models import Sequential, load_model, model_from_config, model_from_json
 from multikeras.saving import UnsafeFileError
-from multikeras.saving.limits import LIMITS
+from multikeras.saving.reading.limits import LIMITS
 from tests.conftest import ROOT
 
 

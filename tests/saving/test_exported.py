@@ -33,8 +33,9 @@ from multikeras.layers import (
     concatenate,
 )
 from multikeras.models import Model, Sequential, export_savedmodel, load_model, load_savedmodel
-from multikeras.saving import CorruptFileError, UnsafeFileError, exported
+from multikeras.saving import CorruptFileError, UnsafeFileError
 from multikeras.saving.atomic import replacing
+from multikeras.saving.graphs import exported
 
 RNG = np.random.RandomState(4)
 

@@ -257,7 +257,7 @@ def test_names_of_variable_length_in_a_large_file(tmp_path: Path) -> None:
     made.load_weights(path)
     for one, other in zip(made.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    from multikeras.saving import reader
+    from multikeras.saving.reading import reader
 
     with reader.opened(path) as root:
         assert root.group("one").texts("weight_names") == ["one/kernel:0", "one/bias:0"]

@@ -19,7 +19,7 @@ from multikeras.models import (
     unserialize_model,
 )
 from multikeras.saving import CorruptFileError, UnsafeFileError
-from multikeras.saving.yaml_data import parsed
+from multikeras.saving.reading.yaml_data import parsed
 
 X = np.random.RandomState(1).rand(6, 4)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from multikeras.saving import limits
+from multikeras.saving.reading import limits
 from multikeras.utils.downloads import get_file, validate_file
 
 CONTENT = b"a small file\n" * 100

@@ -18,7 +18,7 @@ from multikeras.graph.context import Body as Scope
 from multikeras.graph.context import inside
 from multikeras.graph.tensor import Constant, Placeholder, RandomKey, Setting, Tensor, ValueTensor, Variable
 from multikeras.graph.updates import Update
-from multikeras.saving.fixed import KEPT_AWAY, Fixed, is_integer_known
+from multikeras.saving.graphs.fixed import KEPT_AWAY, Fixed, is_integer_known
 from multikeras.saving.onnx import types
 from multikeras.saving.onnx.broadcasting import bare
 from multikeras.saving.onnx.lengths import Lengths, source_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from multikeras.graph.build import ITEM
 from multikeras.graph.tensor import Tensor
-from multikeras.saving.fixed import Fixed
+from multikeras.saving.graphs.fixed import Fixed
 
 Source = tuple[Tensor, int]
 

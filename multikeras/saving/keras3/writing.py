@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import lookup
-from multikeras.saving.keras3_config import (
+from multikeras.saving.keras3.config import (
     APART_FROM_THEIRS,
     DIGEST,
     DIGESTS,

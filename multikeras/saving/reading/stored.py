@@ -11,11 +11,11 @@ import math
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from multikeras.saving.faults import CorruptFileError, UnsafeFileError
 from multikeras.saving.libraries import h5py as _h5py
+from multikeras.saving.reading.faults import CorruptFileError, UnsafeFileError
 
 if TYPE_CHECKING:
-    from multikeras.saving.reader import Budget
+    from multikeras.saving.reading.reader import Budget
 
 
 def check(dataset: Any, budget: Budget, where: str, what: str) -> None:

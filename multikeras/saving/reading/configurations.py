@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from multikeras.saving.faults import UnsafeFileError
-from multikeras.saving.limits import LIMITS, Limits
+from multikeras.saving.reading.faults import UnsafeFileError
+from multikeras.saving.reading.limits import LIMITS, Limits
 
 
 def check(content: Any, where: str, limits: Limits = LIMITS) -> None:

@@ -40,8 +40,8 @@ from multikeras.graph.tensor import (
     Variable,
 )
 from multikeras.graph.updates import Update
-from multikeras.saving.limits import LIMITS
-from multikeras.saving.reader import CorruptFileError, UnsafeFileError
+from multikeras.saving.reading.limits import LIMITS
+from multikeras.saving.reading.reader import CorruptFileError, UnsafeFileError
 
 #: Primitives that do something beside their result, or run Python: no file asks for them.
 _REFUSED = frozenset({"host_call", "print_value", "assign", "assign_add", "assign_average", "assign_moved"})

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from multikeras.saving.faults import CorruptFileError, UnsafeFileError
-from multikeras.saving.limits import LIMITS, Limits
+from multikeras.saving.reading.faults import CorruptFileError, UnsafeFileError
+from multikeras.saving.reading.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo

@@ -9,8 +9,8 @@ from multikeras.graph.bodies import SubGraph
 from multikeras.graph.build import data_inputs
 from multikeras.graph.tensor import Tensor, Variable
 from multikeras.graph.updates import Update
-from multikeras.saving.fixed import Fixed, passed_on
-from multikeras.saving.graph_format import Writer
+from multikeras.saving.graphs.fixed import Fixed, passed_on
+from multikeras.saving.graphs.graph_format import Writer
 
 
 class PredictionWriter(Writer):

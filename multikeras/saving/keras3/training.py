@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.saving import keras3_config
+from multikeras.saving.keras3 import config as keras3_config
 
 #: Names and values, in the order of the file or of the optimizer.
 State = list[tuple[str, Any]]

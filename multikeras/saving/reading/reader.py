@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from multikeras.saving import configurations, stored
-from multikeras.saving.archives import is_zip, members, name_of
-from multikeras.saving.faults import CorruptFileError, UnsafeFileError, understanding
 from multikeras.saving.libraries import h5py as _h5py
-from multikeras.saving.limits import LIMITS, Limits
+from multikeras.saving.reading import configurations, stored
+from multikeras.saving.reading.archives import is_zip, members, name_of
+from multikeras.saving.reading.faults import CorruptFileError, UnsafeFileError, understanding
+from multikeras.saving.reading.limits import LIMITS, Limits
 from multikeras.utils.io_utils import H5Dict
 
 __all__ = [

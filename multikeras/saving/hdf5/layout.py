@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from multikeras.programs import storage
-from multikeras.saving import keras3_config, keras3_training, states
-from multikeras.saving.hdf5_objects import write_array, write_text, write_texts
-from multikeras.saving.older import present_configuration
-from multikeras.saving.reader import CorruptFileError, Group, understanding
+from multikeras.saving import states
+from multikeras.saving.hdf5.objects import write_array, write_text, write_texts
+from multikeras.saving.hdf5.older import present_configuration
+from multikeras.saving.keras3 import config as keras3_config
+from multikeras.saving.keras3 import training as keras3_training
+from multikeras.saving.reading.reader import CorruptFileError, Group, understanding
 from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 
 # An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.

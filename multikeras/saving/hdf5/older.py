@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.saving import layer_order
+from multikeras.saving.hdf5 import order as layer_order
 from multikeras.saving.snapshot import LayerWeights, Snapshot, names_in
 from multikeras.utils.conv_utils import convert_kernel
 

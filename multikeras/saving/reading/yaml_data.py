@@ -11,9 +11,9 @@ import functools
 import re
 from typing import Any
 
-from multikeras.saving.faults import CorruptFileError, UnsafeFileError
 from multikeras.saving.libraries import yaml as _yaml
-from multikeras.saving.limits import LIMITS, Limits
+from multikeras.saving.reading.faults import CorruptFileError, UnsafeFileError
+from multikeras.saving.reading.limits import LIMITS, Limits
 
 _PREFIX = "tag:yaml.org,2002:"
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from multikeras.programs import storage
 from multikeras.saving import states
-from multikeras.saving.hdf5_objects import write_array, write_text
-from multikeras.saving.reader import CorruptFileError, Group
+from multikeras.saving.hdf5.objects import write_array, write_text
+from multikeras.saving.reading.reader import CorruptFileError, Group
 
 #: By path of a layer: its arrays, in order.
 Paths = dict[str, list[np.ndarray]]

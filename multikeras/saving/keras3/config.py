@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.saving.keras3_calls import flat_ends, name_ends, sources
+from multikeras.saving.keras3.calls import flat_ends, name_ends, sources
 
 #: Classes of models, by the name that they have there.
 MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
@@ -400,8 +400,8 @@ def accepted(cls: Any) -> set[str]:
 
 
 def readable_by_all(content: Any) -> Any:
-    """A configuration of Keras 2 that Keras 3 reads as well; see `keras3_writing`."""
-    from multikeras.saving import keras3_writing
+    """A configuration of Keras 2 that Keras 3 reads as well; see `writing`."""
+    from multikeras.saving.keras3 import writing as keras3_writing
 
     return keras3_writing.readable_by_all(content)
 
@@ -432,14 +432,14 @@ def with_listed_inputs(content: Any) -> Any:
 
 
 def training_config(compiled: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What Keras 3's compile was told; see `keras3_training`."""
-    from multikeras.saving import keras3_training
+    """What Keras 3's compile was told; see `training`."""
+    from multikeras.saving.keras3 import training as keras3_training
 
     return keras3_training.training_config(compiled)
 
 
 def optimizer_state(state: list[tuple[str, np.ndarray]] | None) -> list[tuple[str, np.ndarray]] | None:
     """The state of an optimizer of Keras 3, in the order of ours; None if there is none."""
-    from multikeras.saving import keras3_training
+    from multikeras.saving.keras3 import training as keras3_training
 
     return keras3_training.state_of_names(state) if state else None

@@ -12,9 +12,14 @@ import numpy as np
 
 from multikeras import backend as K
 from multikeras.programs import storage
-from multikeras.saving import keras3_config, keras3_training, keras3_weights, keras3_writing, reader, snapshot, states
-from multikeras.saving.hdf5_objects import write_array
+from multikeras.saving import snapshot, states
+from multikeras.saving.hdf5.objects import write_array
+from multikeras.saving.keras3 import config as keras3_config
+from multikeras.saving.keras3 import training as keras3_training
+from multikeras.saving.keras3 import weights as keras3_weights
+from multikeras.saving.keras3 import writing as keras3_writing
 from multikeras.saving.libraries import h5py as _h5py
+from multikeras.saving.reading import reader
 from multikeras.saving.snapshot import Snapshot
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"

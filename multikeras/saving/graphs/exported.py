@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.saving import reader
 from multikeras.saving.atomic import replacing
-from multikeras.saving.graph_format import from_data
+from multikeras.saving.graphs.graph_format import from_data
+from multikeras.saving.graphs.prediction import PredictionWriter
 from multikeras.saving.libraries import h5py as _h5py
-from multikeras.saving.limits import LIMITS
-from multikeras.saving.prediction import PredictionWriter
+from multikeras.saving.reading import reader
+from multikeras.saving.reading.limits import LIMITS
 
 _GRAPH = "graph.json"
 _FORMAT = 1

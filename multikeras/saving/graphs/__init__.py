@@ -1,0 +1,1 @@
+"""Graphs as data: operations of K in configurations, and directories for prediction."""

@@ -1,0 +1,1 @@
+"""Keras 3: configurations, weights, what compile was told, and its archive, both ways."""

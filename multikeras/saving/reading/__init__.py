@@ -1,0 +1,1 @@
+"""Reading files from elsewhere: what is opened, what is checked, every limit."""
