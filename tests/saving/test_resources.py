@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import warnings
 import zipfile
@@ -19,6 +20,7 @@ import pytest
 from multikeras.layers import Dense
 from multikeras.models import Sequential, load_model
 from multikeras.saving import CorruptFileError, UnsafeFileError, export_savedmodel, load_savedmodel
+from multikeras.saving.reading import text_lengths
 
 
 def model_of() -> Sequential:
@@ -218,6 +220,82 @@ def test_arrays_and_names_take_no_more_than_the_file_holds(tmp_path: Path, name:
     assert path.stat().st_size < 1 << 20
     with pytest.raises(kind, match=words):
         WAYS[way](path)
+
+
+@pytest.mark.parametrize("way", [*WAYS, "group", "memory"])
+def test_a_text_that_lies_about_its_length(tmp_path: Path, way: str) -> None:
+    """libhdf5 would take 4 GB for it before it finds that the file does not hold so much."""
+    path = tmp_path / "model.h5"
+    model_of().save(path)
+    with h5py.File(path, "a") as file:
+        for group in (file, file["model_weights"]):
+            for name in ("keras_version", "backend"):
+                group.attrs[name] = "v" * 1711
+    content = path.read_bytes()
+    # An entry: length, address of a heap, number in it. The heap has the length too, as eight bytes.
+    changed, count = re.subn(struct.pack("<I", 1711) + b"(?!\0{4})", struct.pack("<I", 0xFFFFFFF0), content)
+    assert count == 4
+    path.write_bytes(changed)
+    with pytest.raises(UnsafeFileError, match="declares a text of 4,294,967,280 bytes"):
+        if way == "group":
+            with h5py.File(path, "r") as file:
+                load_model(file)
+        elif way == "memory":
+            with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
+                load_model(file)
+        else:
+            WAYS[way](path)
+
+
+def test_attributes_of_one_name(tmp_path: Path) -> None:
+    """One that tells the truth does not stand for one that lies."""
+    path = tmp_path / "model.h5"
+    model_of().save(path)
+    with h5py.File(path, "a") as file:
+        file["model_weights"].attrs["backene"] = "x"
+    content = path.read_bytes()
+    assert content.count(b"backene\0") == 1
+    path.write_bytes(content.replace(b"backene\0", b"backend\0"))
+    with pytest.raises(CorruptFileError, match="holds an attribute twice"):
+        load_model(path)
+
+
+def test_texts_that_cannot_be_measured_beforehand(tmp_path: Path) -> None:
+    """Newer forms of HDF5 keep many attributes in a heap of their own."""
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        model_of().save(file)
+        for i in range(20):
+            file.attrs[f"note_{i}"] = "x"
+    with pytest.raises(UnsafeFileError, match="libver='earliest'"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("damage", ["cycle", "cut"])
+def test_damaged_headers_of_objects(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w") as file:
+        for i in range(40):
+            file.attrs[f"a{i}"] = "x"
+    content = path.read_bytes()
+    with h5py.File(path, "r") as file:
+        start = h5py.h5o.get_info(file.id).addr
+
+        def read(offset: int, count: int) -> bytes:
+            found = content[offset : offset + count]
+            if damage == "cut":
+                return found[: max(0, 200 - offset)]
+            # Every piece goes on in itself.
+            here = struct.pack("<HHBxxxQQ", 0x10, 16, 0, offset, count)
+            return here + found[len(here) :] if offset > start + 64 else found
+
+        whole = text_lengths.attributes_of(file, lambda offset, count: content[offset : offset + count])
+        assert set(whole) == set(file.attrs) and text_lengths.declared(whole["a0"], 1) == [1]
+        if damage == "cut":
+            assert len(text_lengths.attributes_of(file, read)) < 5
+        else:
+            with pytest.raises(CorruptFileError, match="pieces without end"):
+                text_lengths.attributes_of(file, read)
 
 
 def test_texts_that_lie_in_one_place(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from multikeras.saving.libraries import h5py as _h5py
-from multikeras.saving.reading import configurations, stored
+from multikeras.saving.reading import configurations, stored, text_lengths
 from multikeras.saving.reading.archives import is_zip, members, name_of
 from multikeras.saving.reading.faults import CorruptFileError, UnsafeFileError, understanding
 from multikeras.saving.reading.limits import LIMITS, Limits
@@ -64,7 +64,7 @@ class Budget:
         self.limits = limits
         self.left = min(limits.total_bytes, max(limits.total_floor, size * limits.expansion))
         self._met: dict[int, str] = {}
-        self._outside: int | None = None
+        self._bytes: text_lengths.Bytes | None = None
 
     def meet(self, item: Any, path: str) -> None:
         """Notes that a group or an array was met under a name.
@@ -80,16 +80,11 @@ class Budget:
         if first != path:
             raise UnsafeFileError(f"{self.where}: {first} and {path} are the same, which is not followed.")
 
-    def outside_arrays(self, group: Any) -> int:
-        """How many bytes of the file of a group are no arrays."""
-        if self._outside is None:
-            sizes: list[int] = []
-            dataset = _h5py().Dataset
-            group.file.visititems(
-                lambda _, item: sizes.append(item.id.get_storage_size()) if isinstance(item, dataset) else None
-            )
-            self._outside = max(0, self.stored - sum(sizes))
-        return self._outside
+    def headers_of(self, group: Any) -> dict[str, bytes]:
+        """The attributes of a group as they are stored."""
+        if self._bytes is None:
+            self._bytes = text_lengths.bytes_of(group.file)
+        return text_lengths.attributes_of(group, self._bytes)
 
     def take(self, size: int, what: str) -> None:
         """Counts an array.
@@ -201,6 +196,7 @@ class Group:
         self._budget = budget
         self._depth = depth
         self.where = f"{budget.where}, {group.name}"
+        self._header: dict[str, bytes] | None = None
         if not depth:
             budget.meet(group, group.name)
 
@@ -301,18 +297,34 @@ class Group:
         if kind.kind == "O" and text is None:
             raise UnsafeFileError(f"{self.where}: the attribute {name!r} holds references, which are not followed.")
         limits = self._budget.limits
-        # Texts of variable length lie elsewhere in the file, all of them maybe in one place.
-        each = min(self._budget.stored, limits.text_bytes) if kind.kind == "O" else kind.itemsize
-        allowed = limits.text_bytes if length == 1 else limits.total_floor
-        if length * each > allowed and kind.kind == "O" and length > 1:
-            each = self._budget.outside_arrays(self._group)
-        size = length * each
-        if size > allowed:
+        if length > limits.names:
+            raise UnsafeFileError(f"{self.where}: the attribute {name!r} declares {length:,} entries.")
+        if kind.kind == "O":
+            size = self._size_of_texts(name, length)
+        else:
+            size = length * kind.itemsize
+        if size > limits.text_bytes:
             raise UnsafeFileError(f"{self.where}: the attribute {name!r} declares {size:,} bytes.")
         try:
             return attributes[name]
         except (OSError, RuntimeError, ValueError, UnicodeDecodeError) as error:
             raise CorruptFileError(f"{self.where}: the attribute {name!r} cannot be read: {error}") from error
+
+    def _size_of_texts(self, name: str, count: int) -> int:
+        if self._header is None:
+            self._header = self._budget.headers_of(self._group)
+        if name not in self._header:
+            raise UnsafeFileError(
+                f"{self.where}: the attribute {name!r} does not stand with its group, where alone texts of variable "
+                "length are read. Write the file anew with h5py and libver='earliest'."
+            )
+        declared = text_lengths.declared(self._header[name], count)
+        if declared and max(declared) > self._budget.stored:
+            raise UnsafeFileError(
+                f"{self.where}: the attribute {name!r} declares a text of {max(declared):,} bytes, in a file of "
+                f"{self._budget.stored:,}."
+            )
+        return sum(declared)
 
     @_reading
     def attribute(self, name: str) -> Any:
