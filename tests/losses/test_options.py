@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras import losses, objectives
+from multikeras import losses, objectives, registry
 from multikeras.utils import losses_utils
 
 _generator = np.random.default_rng(4)
@@ -17,8 +17,8 @@ _generator = np.random.default_rng(4)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_sixteen_bits(each_backend, dtype):
     """Squares above the largest number of the type, and sums that stop growing in it."""
-    if dtype == "bfloat16" and each_backend == "numpy":
-        pytest.skip("NumPy has no bfloat16")
+    if dtype not in registry.current().dtypes:
+        pytest.skip("NumPy has bfloat16 where ml_dtypes is installed")
     large = K.constant(np.full((2, 3), 300.0), dtype=dtype)
     nothing = K.zeros((2, 3), dtype=dtype)
     msle = losses.mean_squared_logarithmic_error(nothing, large)
