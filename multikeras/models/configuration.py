@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -131,22 +132,13 @@ def _to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str,
             waiting[entry["name"]] = list(entry["inbound_nodes"])
         else:
             outputs[entry["name"], 0] = [layer.output]
-    done: dict[str, int] = {}
-    while waiting:
-        before = sum(map(len, waiting.values()))
-        for name in list(waiting):
-            nodes = waiting[name]
-            while nodes and all((place[0], place[1]) in outputs for place in _sources(nodes[0])):
-                number = done.get(name, 0)
-                outputs[name, number] = _called(layers[name], nodes.pop(0), outputs)
-                done[name] = number + 1
-            if not nodes:
-                del waiting[name]
-        if waiting and sum(map(len, waiting.values())) == before:
-            raise ValueError(
-                f"The configuration of model {config.get('name')!r} cannot be connected: {', '.join(waiting)} wait for "
-                "outputs that no layer makes."
-            )
+    left = _connect(layers, waiting, outputs)
+    if left:
+        named = ", ".join(left[:8]) + (", …" if len(left) > 8 else "")
+        raise ValueError(
+            f"The configuration of model {config.get('name')!r} cannot be connected: {named} wait for outputs that no "
+            "layer makes."
+        )
     ends = [
         [outputs[name, node][i] for name, node, i in _listed(config[key])] for key in ("input_layers", "output_layers")
     ]
@@ -154,6 +146,44 @@ def _to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str,
     if config.get("trainable") is False:
         made.trainable = False
     return made
+
+
+def _connect(
+    layers: Mapping[str, Layer], nodes: Mapping[str, list[Any]], outputs: dict[tuple[str, int], list[Tensor]]
+) -> list[str]:
+    """Calls layers as soon as their inputs are there, in the order of the configuration, over and over.
+
+    Args:
+        layers: The layers by name.
+        nodes: The calls of each, in order.
+        outputs: What the calls give, by name of the layer and number of its call; more is added.
+
+    Returns:
+        The layers that are left.
+    """
+    order = list(nodes)
+    # What each call still needs, and who waits for a place: nothing is looked at twice, however the layers are ordered.
+    calls = {name: [(node, iter(_sources(node))) for node in reversed(nodes[name])] for name in order}
+    waiting: dict[tuple[str, int], list[int]] = {}
+    done = dict.fromkeys(order, 0)
+    # In rounds: a layer that stands before the one that it waits for has its turn in the next.
+    turns = [(0, i) for i in range(len(order))]
+    while turns:
+        turn, i = heapq.heappop(turns)
+        name = order[i]
+        while calls[name]:
+            node, needed = calls[name][-1]
+            missing = next(((place[0], place[1]) for place in needed if (place[0], place[1]) not in outputs), None)
+            if missing is not None:
+                waiting.setdefault(missing, []).append(i)
+                break
+            calls[name].pop()
+            here = (name, done[name])
+            outputs[here] = _called(layers[name], node, outputs)
+            done[name] += 1
+            for other in waiting.pop(here, ()):
+                heapq.heappush(turns, (turn if other > i else turn + 1, other))
+    return [name for name in order if calls[name]]
 
 
 def _listed(ends: Any) -> list[Any]:

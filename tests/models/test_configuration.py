@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import Add, Conv2D, Dense, Dropout, Flatten, Input, Lambda, Layer, MaxPooling2D
+from multikeras.layers import Add, Concatenate, Conv2D, Dense, Dropout, Flatten, Input, Lambda, Layer, MaxPooling2D
 from multikeras.models import Model, Sequential, model_from_config, model_from_json
 
 
@@ -120,3 +120,24 @@ def test_summary_of_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
     x = Input((2,))
     Model(x, Dense(1)(K.relu(x) + K.variable(1.0))).summary()
     assert "operations_1 (" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_stand_in_any_order(seed: int) -> None:
+    generator = np.random.RandomState(seed)
+    shared, tower = Dense(4, name="shared"), Sequential([Dense(4, input_shape=(4,))], name="tower")
+    first, second = Input((4,), name="first"), Input((4,), name="second")
+    one, other = shared(first), shared(second)
+    joined = Concatenate(name="joined")([tower(one), other, first])
+    model = Model([first, second], [Dense(2, name="end")(joined), tower(shared(other))])
+    config = model.get_config()
+    generator.shuffle(config["layers"])
+    made = Model.from_config(config)
+    for name in ("shared", "tower", "end"):
+        made.get_layer(name).set_weights(model.get_layer(name).get_weights())
+    x = [generator.rand(3, 4), generator.rand(3, 4)]
+    for found, expected in zip(made.predict(x), model.predict(x), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    config["layers"] = [layer for layer in config["layers"] if layer["name"] != "shared"]
+    with pytest.raises(ValueError, match="cannot be connected: .*joined"):
+        Model.from_config(config)
