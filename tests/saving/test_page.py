@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from multikeras import lookup
-
 PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 
 
@@ -19,16 +17,9 @@ def test_its_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     assert len(blocks) == 3
     space: dict[str, Any] = {"__name__": "page"}
-    known = dict(lookup.get_custom_objects())
-    # Other tests know things of the same names.
-    lookup.get_custom_objects().clear()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            for block in blocks:
-                exec(compile(block, str(PAGE), "exec"), space)
-        assert type(space["copy"].layers[0]) is space["Scale"] and space["copy"].layers[0].factor == 3
-        assert {path.name for path in tmp_path.iterdir()} == {"model.h5", "scaled.h5", "exported"}
-    finally:
-        lookup.get_custom_objects().clear()
-        lookup.get_custom_objects().update(known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for block in blocks:
+            exec(compile(block, str(PAGE), "exec"), space)
+    assert type(space["copy"].layers[0]) is space["Scale"] and space["copy"].layers[0].factor == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"model.h5", "scaled.h5", "exported"}
