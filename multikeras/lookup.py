@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, TypeVar
 
 Made = TypeVar("Made")
@@ -197,8 +198,14 @@ def deserialize(
     return found(**made)
 
 
+@lru_cache(maxsize=256)
+def _takes_custom_objects(from_config: Callable[..., Any]) -> bool:
+    return "custom_objects" in inspect.signature(from_config).parameters
+
+
 def _from_config(found: Any, config: Any, custom_objects: Mapping[str, Any] | None) -> Any:
-    if custom_objects is not None and "custom_objects" in inspect.signature(found.from_config).parameters:
+    method = found.from_config
+    if custom_objects is not None and _takes_custom_objects(getattr(method, "__func__", method)):
         return found.from_config(config, custom_objects=custom_objects)
     with custom_object_scope(custom_objects):
         return found.from_config(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,11 +53,12 @@ def write_array(group: Any, name: str, value: np.ndarray) -> None:
     h5py = _h5py()
     array = np.ascontiguousarray(value)
     kind = h5py.h5t.py_create(array.dtype, logical=True)
-    made = h5py.h5d.create(group.id, None, kind, h5py.h5s.create_simple(array.shape), _as_given())
+    space = h5py.h5s.create_simple(array.shape)
+    made = h5py.h5d.create(group.id, name.encode("utf-8"), kind, space, _as_given(), _through_groups())
     made.write(h5py.h5s.ALL, h5py.h5s.ALL, array)
-    h5py.h5o.link(made, group.id, name.encode("utf-8"), lcpl=_through_groups())
 
 
+@cache
 def _as_given() -> Any:
     """Properties of an array that is written at once, and need not be filled before."""
     h5py = _h5py()
@@ -65,6 +67,7 @@ def _as_given() -> Any:
     return properties
 
 
+@cache
 def _through_groups() -> Any:
     """Properties of a link whose path may go through groups that are not there yet."""
     h5py = _h5py()

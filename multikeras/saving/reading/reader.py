@@ -227,10 +227,13 @@ class Group:
             if not isinstance(here, h5py.h5g.GroupID):
                 raise CorruptFileError(f"{self.where}: {name!r} is not there: what is before {part!r} is no group.")
             encoded = part.encode("utf-8")
-            # Asking whether a member is there, rather than a link, would follow links.
-            if not here.links.exists(encoded):
-                raise CorruptFileError(f"{self.where} has no member {name!r}.")
-            kind = here.links.get_info(encoded).type
+            try:
+                # Asking whether a member is there, rather than a link, would follow links.
+                kind = here.links.get_info(encoded).type
+            except RuntimeError:
+                if here.links.exists(encoded):
+                    raise
+                raise CorruptFileError(f"{self.where} has no member {name!r}.") from None
             if kind != h5py.h5l.TYPE_HARD:
                 label = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
                 raise UnsafeFileError(

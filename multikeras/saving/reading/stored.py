@@ -33,7 +33,8 @@ def check(dataset: Any, budget: Budget, where: str, what: str) -> None:
     """
     h5py = _h5py()
     plist = dataset.id.get_create_plist()
-    if plist.get_layout() == h5py.h5d.VIRTUAL or dataset.is_virtual:
+    layout = plist.get_layout()
+    if layout == h5py.h5d.VIRTUAL:
         raise UnsafeFileError(f"{where}: {what} is virtual: its values lie in other files, which are not read.")
     if plist.get_external_count() > 0:
         raise UnsafeFileError(f"{where}: {what} is stored outside the file, where nothing is read.")
@@ -54,7 +55,7 @@ def check(dataset: Any, budget: Budget, where: str, what: str) -> None:
         raise UnsafeFileError(
             f"{where}: {what} of shape {shape} declares {size:,} bytes, and the file holds {stored:,} for it."
         )
-    if dataset.chunks is not None:
+    if layout == h5py.h5d.CHUNKED:
         _check_pieces(dataset, filters, budget, where, what, stored)
 
 
