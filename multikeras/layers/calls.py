@@ -167,13 +167,6 @@ class CallRecord(Entries):
         self._outputs = [weakref.ref(t) for t in made]
         return made
 
-    def publish_as(self, tensors: Sequence[Tensor], node_index: int) -> None:
-        """Takes existing tensors as the outputs, as an input layer does with its placeholder."""
-        self._node_index = node_index
-        self._outputs = [weakref.ref(t) for t in tensors]
-        for i, tensor in enumerate(tensors):
-            self._sign(tensor, i)
-
     def _publish(self, i: int) -> Tensor:
         value = self.values[i]
         output: Tensor = identity(value)

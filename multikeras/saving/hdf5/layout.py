@@ -18,6 +18,7 @@ from multikeras.saving.hdf5.objects import write_array, write_text, write_texts
 from multikeras.saving.hdf5.older import present_configuration
 from multikeras.saving.keras3 import config as keras3_config
 from multikeras.saving.keras3 import training as keras3_training
+from multikeras.saving.keras3 import writing as keras3_writing
 from multikeras.saving.reading.reader import CorruptFileError, Group, understanding
 from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 
@@ -61,7 +62,7 @@ def _check_free(group: Any, snapshot: Snapshot) -> None:
 
 def _write_model(group: Any, snapshot: Snapshot) -> None:
     _stamp(group, snapshot)
-    write_text(group, "model_config", to_json(keras3_config.readable_by_all(snapshot.architecture)))
+    write_text(group, "model_config", to_json(keras3_writing.readable_by_all(snapshot.architecture)))
     _write_weights(group.create_group("model_weights"), snapshot)
     states.write(group, snapshot.states)
     if snapshot.training is not None:
@@ -132,8 +133,8 @@ def read(root: Group) -> Snapshot:
     with understanding(root.where):
         if keras3_config.is_keras3(architecture):
             architecture = keras3_config.from_keras3(architecture)
-            training = keras3_config.training_config(training) if training is not None else None
-            optimizer = keras3_config.optimizer_state(optimizer)
+            training = keras3_training.training_config(training) if training is not None else None
+            optimizer = keras3_training.state_of_names(optimizer) if optimizer else None
         else:
             architecture = present_configuration(keras3_config.with_listed_inputs(architecture))
     weights = root.group("model_weights")

@@ -11,8 +11,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from multikeras.saving.keras3.calls import flat_ends, name_ends, sources
 
 #: Classes of models, by the name that they have there.
@@ -399,15 +397,8 @@ def accepted(cls: Any) -> set[str]:
 # -- files that both read ------------------------------------------------------------------------
 
 
-def readable_by_all(content: Any) -> Any:
-    """A configuration of Keras 2 that Keras 3 reads as well; see `writing`."""
-    from multikeras.saving.keras3 import writing as keras3_writing
-
-    return keras3_writing.readable_by_all(content)
-
-
 def with_listed_inputs(content: Any) -> Any:
-    """What `readable_by_all` made, as it was: every call lists where its inputs come from."""
+    """What `writing.readable_by_all` made, as it was: every call lists where its inputs come from."""
     if isinstance(content, list):
         return [with_listed_inputs(entry) for entry in content]
     if not isinstance(content, Mapping):
@@ -426,20 +417,3 @@ def with_listed_inputs(content: Any) -> Any:
     if isinstance(nodes, list) and any(isinstance(node, Mapping) for node in nodes):
         made["inbound_nodes"] = [sources(node, content) for node in nodes]
     return made
-
-
-# -- compile ------------------------------------------------------------------------------------
-
-
-def training_config(compiled: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What Keras 3's compile was told; see `training`."""
-    from multikeras.saving.keras3 import training as keras3_training
-
-    return keras3_training.training_config(compiled)
-
-
-def optimizer_state(state: list[tuple[str, np.ndarray]] | None) -> list[tuple[str, np.ndarray]] | None:
-    """The state of an optimizer of Keras 3, in the order of ours; None if there is none."""
-    from multikeras.saving.keras3 import training as keras3_training
-
-    return keras3_training.state_of_names(state) if state else None
