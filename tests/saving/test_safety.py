@@ -26,15 +26,7 @@ from multikeras.models import (
 from multikeras.saving import CorruptFileError, UnsafeFileError, export_savedmodel, load_savedmodel
 from multikeras.utils.io_utils import H5Dict
 
-MARK = "multikeras-was-attacked"
-
-
-@pytest.fixture(autouse=True)
-def nothing_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """After every attack: no code of the file has run."""
-    monkeypatch.chdir(tmp_path)
-    yield
-    assert not (tmp_path / MARK).exists(), "code from a file has run"
+pytestmark = pytest.mark.usefixtures("nothing_ran")
 
 
 def model_of() -> Sequential:
