@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import random
 import signal
@@ -10,6 +11,8 @@ import stat
 import subprocess
 import sys
 import time
+import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +225,47 @@ def test_an_interrupt_at_any_moment(tmp_path: Path, name: str) -> None:
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout.split()[1]) > 10
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python's, of what is half made.
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.weights.h5"])
+def test_an_interrupt_at_every_step_is_what_the_caller_sees(tmp_path: Path, name: str) -> None:
+    """Whatever a library makes of an interrupt in the middle of its work: `KeyboardInterrupt` is what arrives."""
+    model = Sequential([Dense(3, input_shape=(3,))])
+    save = model.save_weights if "weights" in name else model.save
+    path = tmp_path / name
+    save(path)
+    old, interrupted, place = path.read_bytes(), 0, ""
+
+    def every(frame: types.FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        nonlocal left, place
+        if event == "line":
+            left -= 1
+            if not left:
+                place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+                raise KeyboardInterrupt
+        return every
+
+    def watched(frame: types.FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        steps = ("zipfile", "h5py", "atomic.py", "archive.py", "saving/files.py", "contextlib.py")
+        return every if any(step in frame.f_code.co_filename for step in steps) else None
+
+    for number in itertools.count(1):
+        left, place, before = number, "", sys.gettrace()
+        sys.settrace(watched)
+        try:
+            save(path)
+        except KeyboardInterrupt:
+            interrupted += 1
+        finally:
+            sys.settrace(before)
+        assert os.listdir(tmp_path) == [name], place
+        if path.read_bytes() != old:
+            # The new one, whole: Keras's archives hold the time at which they were written.
+            Sequential([Dense(3, input_shape=(3,))]).load_weights(path)
+        if not place:
+            break
+    assert interrupted > 100
 
 
 LIMITED = """

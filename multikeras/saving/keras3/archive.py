@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,11 +32,11 @@ _OPTIMIZER = "multikeras_optimizer"
 _VERSION = "3.3.0"
 
 
-def write(file: Any, model: Any, include_optimizer: bool) -> None:
+def write(filepath: str | os.PathLike[str], model: Any, include_optimizer: bool) -> None:
     """Writes a model.
 
     Args:
-        file: A path, or a binary file object.
+        filepath: Where to.
         model: The model.
         include_optimizer: Whether the training configuration and the optimizer's state are written.
     """
@@ -72,10 +73,22 @@ def write(file: Any, model: Any, include_optimizer: bool) -> None:
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
         "multikeras_version": __version__,
     }
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(_METADATA, json.dumps(metadata))
-        archive.writestr(_CONFIG, json.dumps(config))
-        archive.writestr(_WEIGHTS, memory.getbuffer())
+    members: dict[str, Any] = {
+        _METADATA: json.dumps(metadata),
+        _CONFIG: json.dumps(config),
+        _WEIGHTS: memory.getbuffer(),
+    }
+    with open(filepath, "wb") as file:
+        archive = zipfile.ZipFile(file, "w")
+        try:
+            for name, content in members.items():
+                archive.writestr(name, content)
+            archive.close()
+        except BaseException:
+            # Closing, which also the end of the object does, raises an error of its own where an interrupt left
+            # a member open; there is nothing to finish in a file that is given up.
+            archive.fp = None
+            raise
 
 
 def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
