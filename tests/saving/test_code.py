@@ -42,7 +42,7 @@ from multikeras.models import (
     model_from_yaml,
     unserialize_model,
 )
-from multikeras.saving import UnsafeFileError, export_savedmodel, load_savedmodel
+from multikeras.saving import CorruptFileError, UnsafeFileError, export_savedmodel, load_savedmodel
 from tests.saving.conftest import MARK
 
 pytestmark = pytest.mark.usefixtures("nothing_ran")
@@ -294,6 +294,14 @@ GRAPHS: dict[str, Callable[[str], Any]] = {
 def test_names_in_graphs_are_names(form: str, name: str) -> None:
     with pytest.raises(UnsafeFileError, match="is no name of an attribute"):
         GRAPHS[form](name).predict(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["out", "where", "casting", "in_place", "residuals", "axes"])
+@pytest.mark.parametrize("form", GRAPHS)
+def test_attributes_in_graphs_are_those_of_the_primitive(form: str, name: str) -> None:
+    """A kernel may be NumPy's own function, which would write where `out` says."""
+    with pytest.raises(CorruptFileError, match=rf"'negative' has no attributes \['{name}'\]"):
+        GRAPHS[form](name)
 
 
 def test_programs_are_written_of_names_alone() -> None:

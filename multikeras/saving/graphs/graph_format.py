@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
+import inspect
 import keyword
 import re
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from multikeras.contract import PRIMITIVES
+from multikeras import registry
+from multikeras.contract import PRIMITIVES, Primitive
 from multikeras.graph.bodies import SubGraph
 from multikeras.graph.build import ITEM, all_attributes, apply
 from multikeras.graph.context import body
@@ -45,6 +48,9 @@ from multikeras.saving.reading.reader import CorruptFileError, UnsafeFileError
 
 #: Primitives that do something beside their result, or run Python: no file asks for them.
 _REFUSED = frozenset({"host_call", "print_value", "assign", "assign_add", "assign_average", "assign_moved"})
+
+#: What programs say to kernels: whether they may write into their inputs, and what they are to leave out.
+_FOR_PROGRAMS = frozenset({"in_place", "residuals"})
 
 #: What a name of an attribute looks like.
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -291,6 +297,9 @@ class _Reader:
             raise UnsafeFileError(f"{self.where}: a file may not ask for the primitive {name!r}.")
         inputs = tuple(self._tensor(i) for i in entry["of"])
         attributes = {_name(n, self.where): self._attribute(v, depth) for n, v in entry.get("attributes", {}).items()}
+        unknown = sorted(attributes.keys() - _attributes(primitive, len(inputs)))
+        if unknown:
+            raise CorruptFileError(f"{self.where}: the primitive {name!r} has no attributes {unknown}.")
         made = apply(primitive, inputs, attributes)
         for tensor in made if isinstance(made, list) else [made]:
             _check_size(tensor, self.where)
@@ -346,6 +355,23 @@ def _name(name: Any, where: str) -> str:
     if not isinstance(name, str) or not _ATTRIBUTE.fullmatch(name) or keyword.iskeyword(name):
         raise UnsafeFileError(f"{where}: {name!r} is no name of an attribute.")
     return name
+
+
+@functools.cache
+def _attributes(primitive: Primitive, inputs: int) -> frozenset[str]:
+    """The names of a primitive's attributes: what its rules and its kernel take after the inputs.
+
+    NumPy's own functions stand as kernels of primitives without attributes, and would take more (`out`); what
+    programs alone say to kernels is no attribute.
+    """
+    rules = (primitive.shape, primitive.dtype, primitive.resolve, primitive.composition)
+    taken: set[str] = set()
+    for rule in (*rules, registry.host().kernels.get(primitive.name)):
+        if rule is not None and not isinstance(rule, np.ufunc):
+            parameters = inspect.signature(rule).parameters.values()
+            named = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+            taken.update(named[inputs:], [each.name for each in parameters if each.kind is each.KEYWORD_ONLY])
+    return frozenset(taken - _FOR_PROGRAMS)
 
 
 def _count(number: Any, below: int) -> int:
