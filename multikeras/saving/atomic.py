@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+#: Seconds without a byte written after which whoever wrote a draft is taken for dead.
+_ABANDONED = 3600
+
+#: What has been replaced by this process, beside which no drafts of dead ones lie any more.
+_tidied: set[Path] = set()
 
 
 @contextmanager
@@ -28,9 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileNotFoundError(f"Cannot write {os.fspath(path)!r}: there is no directory {str(target.parent)!r}.")
     if target.exists() and not target.is_file():
         raise OSError(f"Cannot write {os.fspath(path)!r}: it is {_kind(target)}, and only files are replaced.")
-    # A name may be as long as 255 bytes.
-    name = target.name if len(os.fsencode(target.name)) < 240 else "multikeras"
-    draft = target.with_name(f".{name}.{os.urandom(4).hex()}.part")
+    draft = draft_of(target)
     try:
         yield draft
         with open(draft, "rb+") as file:
@@ -43,6 +49,38 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.unlink(draft)
         raise
     _sync_directory(target.parent)
+    remove_abandoned(target)
+
+
+def draft_of(target: Path) -> Path:
+    """A new name, beside `target`, for what will take its place."""
+    return target.with_name(f".{_short(target)}.{os.urandom(4).hex()}.part")
+
+
+def remove_abandoned(target: Path) -> None:
+    """Removes drafts that killed processes left behind, of `target`, which is whole, and of files named after it.
+
+    Once a process is enough.
+    """
+    if target in _tidied:
+        return
+    _tidied.add(target)
+    pattern = re.compile(rf"\.{re.escape(_short(target))}\.(.*\.)?[0-9a-f]{{8}}\.part")
+    # Gone, or not ours to remove: both are nothing to the file that has just been written.
+    with suppress(OSError), os.scandir(target.parent) as found:
+        # The clock of the file system, which may be another machine's.
+        now = target.stat().st_mtime
+        for each in [each for each in found if pattern.fullmatch(each.name)]:
+            if now - each.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+                if each.is_dir(follow_symlinks=False):
+                    shutil.rmtree(each, ignore_errors=True)
+                else:
+                    os.unlink(each)
+
+
+def _short(target: Path) -> str:
+    """The name that drafts bear: a name may be as long as 255 bytes."""
+    return target.name if len(os.fsencode(target.name)) < 240 else "multikeras"
 
 
 def _kind(path: Path) -> str:

@@ -25,6 +25,7 @@ from multikeras.metrics import MeanAbsoluteError
 from multikeras.models import Sequential, export_savedmodel, load_model
 from multikeras.optimizers import SGD
 from multikeras.preprocessing.text import load_text_tokenizer
+from multikeras.saving import atomic
 from tests.conftest import ROOT
 
 #: Saves one model after the other, all of whose weights are the number of the save.
@@ -136,6 +137,45 @@ def test_a_process_killed_at_any_moment(tmp_path: Path, name: str) -> None:
     # What a killed process leaves is hidden, and named after the file.
     left = [p.name for p in tmp_path.iterdir() if p != path]
     assert len(left) <= count and all(p.startswith(f".{name}.") and p.endswith(".part") for p in left)
+
+
+LEFT = {
+    "model.h5": (
+        [".model.h5.01234567.part"],
+        [".model.h5.0123456.part", ".other.h5.01234567.part", "model.h5.01234567.part"],
+    ),
+    "model.keras": ([".model.keras.01234567.part"], [".model.h5.01234567.part"]),
+    "model.onnx": (
+        [".model.onnx.01234567.part", ".model.onnx.89abcdef.data.01234567.part"],
+        [".xmodel.onnx.01234567.part"],
+    ),
+    "out": ([".out.01234567.part/graph.json", "out/.weights.h5.01234567.part"], [".in.01234567.part/graph.json"]),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path: Path, name: str) -> None:
+    if name.endswith("onnx"):
+        pytest.importorskip("onnx")
+    model, path = Sequential([Dense(3, input_shape=(3,))]), tmp_path / name
+    save = {"out": lambda path: export_savedmodel(model, path), "model.onnx": model.export}.get(name, model.save)
+    dead, others = LEFT[name]
+    if name == "out":
+        save(path)
+    ages: dict[Path, int] = {}
+    for age, names in ((7200, dead + others), (60, [each.replace("01234567", "fedcba98") for each in dead])):
+        for each in names:
+            (tmp_path / each).parent.mkdir(exist_ok=True)
+            (tmp_path / each).write_bytes(b"half")
+            ages[tmp_path / each] = age
+    now = time.time()
+    for each, age in ages.items():
+        for made in (each, each.parent):
+            if made.name.startswith("."):
+                os.utime(made, (now - age, now - age))
+    atomic._tidied.clear()
+    save(path)
+    assert [each for each in ages if not each.exists()] == [tmp_path / each for each in dead]
 
 
 @kills

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from multikeras import backend as K
-from multikeras.saving.atomic import replacing
+from multikeras.saving.atomic import draft_of, remove_abandoned, replacing
 from multikeras.saving.graphs.graph_format import from_data
 from multikeras.saving.graphs.prediction import PredictionWriter
 from multikeras.saving.libraries import h5py as _h5py
@@ -57,7 +57,7 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
     graph = PredictionWriter(model.inputs, variables, f"Model {model.name!r}").graph(model.outputs)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = not target.exists()
-    place = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part") if fresh else target
+    place = draft_of(target) if fresh else target
     weights = "weights.h5" if fresh else f"weights.{os.urandom(4).hex()}.h5"
     content = {
         "format": _FORMAT,
@@ -96,6 +96,10 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
     for each in target.glob("weights*.h5"):
         if _WEIGHTS.fullmatch(each.name) and each.name != weights and (each.name == before or _is_old(each)):
             each.unlink(missing_ok=True)
+    for each in target.glob(".weights*.part"):
+        if _is_old(each):
+            each.unlink(missing_ok=True)
+    remove_abandoned(target)
 
 
 def _weights_of(place: Path) -> str | None:
