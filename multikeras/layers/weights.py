@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,8 +120,9 @@ class Weighted:
 
     def _sublayers(self) -> list[Layer]:
         """Layers kept as attributes, also in lists and dictionaries."""
-        kept = [value for value in list(self.__dict__.values()) if _HOLDS_LAYERS[value.__class__]]
-        return unique([layer for value in kept for layer in _layers_in(value)])
+        found: dict[int, Layer] = {}
+        _add_layers(list(self.__dict__.values()), found)
+        return list(found.values())
 
     @property
     def weights(self) -> list[Variable]:
@@ -190,24 +191,32 @@ class Weighted:
         return sum(K.count_params(w) for w in self.weights)
 
 
-class _Kinds(dict[type, bool]):
+#: What values of a type are to a search for layers.
+_NOTHING, _LAYER, _SEQUENCE, _MAPPING = range(4)
+
+
+class _Kinds(dict[type, int]):
     """Whether values of a type are layers or may hold some."""
 
-    def __missing__(self, kind: type) -> bool:
+    def __missing__(self, kind: type) -> int:
         if len(self) == 512:
             # Types that a notebook made again and again are not kept for ever.
             self.clear()
-        found = self[kind] = issubclass(kind, (Weighted, list, tuple, Mapping))
+        found = _LAYER if issubclass(kind, Weighted) else _SEQUENCE if issubclass(kind, (list, tuple)) else _NOTHING
+        found = self[kind] = found or (_MAPPING if issubclass(kind, Mapping) else _NOTHING)
         return found
 
 
-_HOLDS_LAYERS = _Kinds()
+_KINDS = _Kinds()
 
 
-def _layers_in(value: Any) -> Iterator[Layer]:
-    if isinstance(value, Weighted):
-        yield value  # type: ignore[misc]
-        return
-    for entry in value.values() if isinstance(value, Mapping) else value:
-        if _HOLDS_LAYERS[entry.__class__]:
-            yield from _layers_in(entry)
+def _add_layers(values: Iterable[Any], found: dict[int, Layer]) -> None:
+    """Adds the layers among values, and in their lists and dictionaries, by identity."""
+    for value in values:
+        kind = _KINDS[value.__class__]
+        if kind == _NOTHING:
+            continue
+        if kind == _LAYER:
+            found[id(value)] = value
+        else:
+            _add_layers(value if kind == _SEQUENCE else value.values(), found)

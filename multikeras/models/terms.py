@@ -8,6 +8,7 @@ does not feed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from multikeras.graph.tensor import Placeholder, Tensor, Variable
@@ -20,7 +21,7 @@ from multikeras.layers.weights import unique
 
 
 class Owned:
-    """The entries that belong to a model, found anew each time it is asked.
+    """The entries that belong to a model, as it is when this is made.
 
     Args:
         model: The model.
@@ -40,7 +41,7 @@ class Owned:
         """Updates of training, those of frozen layers left out."""
         model = self._model
         found = owned.training_updates(self._pairs, model.trainable)
-        for layer, active in self._layers():
+        for layer, active in self._layers:
             if active and not layer.stateful:
                 found += [u for entries in self._beside(layer) for u in entries.updates if self._runs(u)]
         return unique([u for u in found if _is_update(u)])
@@ -48,24 +49,23 @@ class Owned:
     def state_updates(self) -> list[Any]:
         """Updates of stateful layers."""
         found = owned.state_updates(self._pairs)
-        for layer, _ in self._layers():
+        for layer, _ in self._layers:
             if layer.stateful:
                 found += [u for entries in self._beside(layer) for u in entries.updates if self._runs(u)]
         return unique([u for u in found if _is_update(u)])
 
     def loss_terms(self) -> list[LossTerm]:
         """Penalties of weights, then losses in the order of the calls."""
-        layers = list(self._layers())
-        found = [term for layer, _ in layers for term in layer._weight_losses]
+        found = [term for layer, _ in self._layers for term in layer._weight_losses]
         found += [term for _, record, _ in owned.walk(self._pairs) for term in record.losses]
-        for layer, _ in layers:
+        for layer, _ in self._layers:
             found += [t for entries in self._beside(layer) for t in entries.losses if self._runs(t.tensor)]
         return unique(found)
 
     def metric_terms(self) -> list[MetricTerm]:
         """Metrics in the order of the calls."""
         found = [term for _, record, _ in owned.walk(self._pairs) for term in record.metrics]
-        for layer, _ in self._layers():
+        for layer, _ in self._layers:
             found += [t for entries in self._beside(layer) for t in entries.metrics if self._runs(t.tensor)]
         return unique(found)
 
@@ -74,17 +74,20 @@ class Owned:
         yield layer._unconditional
         yield from layer._filed.found(self._tensors.__contains__)
 
-    def _layers(self) -> Iterator[tuple[Layer, bool]]:
+    @cached_property
+    def _layers(self) -> list[tuple[Layer, bool]]:
         """The model and all layers inside, with whether they and all around them are trainable."""
+        found = []
         seen = {id(self._model)}
         stack = [(self._model, self._model.trainable)]
         while stack:
             layer, active = stack.pop()
-            yield layer, active
+            found.append((layer, active))
             for inner in reversed(layer._sublayers()):
                 if id(inner) not in seen:
                     seen.add(id(inner))
                     stack.append((inner, active and inner.trainable))
+        return found
 
     def _runs(self, entry: Any) -> bool:
         """Whether an entry can be computed from what the model feeds."""

@@ -44,7 +44,9 @@ def set_streams(model: Any, streams: Any) -> None:
 
 def _tensors_of(model: Any) -> list[Tensor]:
     """The tensors that training a model evaluates."""
-    found: list[Any] = [*model.outputs, *model.losses, *model.updates, *model.state_updates]
+    owned = model._owned()
+    found: list[Any] = [*model.outputs, *[term.tensor for term in owned.loss_terms()]]
+    found += [*owned.updates(), *owned.state_updates()]
     compiled = getattr(model, "_compiled", None)
     if compiled is not None and model.inputs:
         compiled.build()
