@@ -13,6 +13,7 @@ from multikeras.saving.atomic import replacing
 from multikeras.saving.byte_code import without_code
 from multikeras.saving.graphs import exported
 from multikeras.saving.hdf5 import layout as hdf5_layout
+from multikeras.saving.hdf5.objects import new_file
 from multikeras.saving.keras3 import archive as keras_file
 from multikeras.saving.keras3 import weights as keras3_weights
 from multikeras.saving.libraries import h5py as _h5py
@@ -196,7 +197,7 @@ def _write(target: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
     if not overwrite and os.path.exists(target) and not _confirmed(target):
         return
     try:
-        with replacing(Path(target)) as draft, h5py.File(draft, "w") as file:
+        with replacing(Path(target)) as draft, new_file(draft) as file:
             write(file)
     except RuntimeError as error:
         # What h5py raises where a file cannot be closed, as on a full disk.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import Dense
+from multikeras.layers import BatchNormalization, Dense, Dropout
 from multikeras.models import Sequential
 from multikeras.programs import storage
 
@@ -84,3 +85,20 @@ def test_nothing_is_stored_while_values_are_held(each_backend) -> None:
         assert thread.is_alive() and storage.seen(counter) == 1
     thread.join()
     assert K.get_value(counter) == 2
+
+
+def test_equal_models_make_equal_files(each_backend, tmp_path: Path) -> None:
+    """Nothing of the moment of writing is in a file; a test of contents tells whether a model changed."""
+    model = Sequential([Dense(3, input_shape=(3,)), BatchNormalization(), Dropout(0.5)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 3)), np.ones((4, 3)), verbose=0)
+    seconds: list[int] = []
+    for number in range(2):
+        while int(time.time()) in seconds:
+            time.sleep(0.05)
+        seconds.append(int(time.time()))
+        model.save(tmp_path / f"m{number}.h5")
+        model.save_weights(tmp_path / f"w{number}.h5")
+        model.save_weights(tmp_path / f"w{number}.weights.h5")
+    for first, second in (("m0.h5", "m1.h5"), ("w0.h5", "w1.h5"), ("w0.weights.h5", "w1.weights.h5")):
+        assert (tmp_path / first).read_bytes() == (tmp_path / second).read_bytes()

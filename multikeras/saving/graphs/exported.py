@@ -15,7 +15,7 @@ from multikeras import backend as K
 from multikeras.saving.atomic import draft_of, remove_abandoned, replacing
 from multikeras.saving.graphs.graph_format import from_data
 from multikeras.saving.graphs.prediction import PredictionWriter
-from multikeras.saving.libraries import h5py as _h5py
+from multikeras.saving.hdf5.objects import new_file
 from multikeras.saving.reading import reader
 from multikeras.saving.reading.limits import LIMITS
 
@@ -74,7 +74,7 @@ def export_savedmodel(model: Any, directory: Any, overwrite: bool = True) -> Non
     if fresh:
         place.mkdir()
     try:
-        with replacing(place / weights) as draft, _h5py().File(draft, "w") as file:
+        with replacing(place / weights) as draft, new_file(draft) as file:
             for i, value in enumerate(K.batch_get_value(variables)):
                 file.create_dataset(str(i), data=value)
         before = None if fresh else _weights_of(place)

@@ -14,7 +14,7 @@ import numpy as np
 
 from multikeras.programs import storage
 from multikeras.saving import states
-from multikeras.saving.hdf5.objects import write_array, write_text, write_texts
+from multikeras.saving.hdf5.objects import is_empty, make_group, write_array, write_text, write_texts
 from multikeras.saving.hdf5.older import present_configuration
 from multikeras.saving.keras3 import config as keras3_config
 from multikeras.saving.keras3 import training as keras3_training
@@ -41,7 +41,8 @@ def write(group: Any, snapshot: Snapshot) -> None:
     Raises:
         ValueError: If it holds a model already; nothing is written then.
     """
-    _check_free(group, snapshot)
+    if not is_empty(group):
+        _check_free(group, snapshot)
     with storage.held():
         if snapshot.architecture is None:
             _write_weights(group, snapshot)
@@ -63,7 +64,7 @@ def _check_free(group: Any, snapshot: Snapshot) -> None:
 def _write_model(group: Any, snapshot: Snapshot) -> None:
     _stamp(group, snapshot)
     write_text(group, "model_config", to_json(keras3_writing.readable_by_all(snapshot.architecture)))
-    _write_weights(group.create_group("model_weights"), snapshot)
+    _write_weights(make_group(group, "model_weights"), snapshot)
     states.write(group, snapshot.states)
     if snapshot.training is not None:
         write_text(group, _TRAINING, to_json(snapshot.training))
@@ -73,7 +74,7 @@ def _write_model(group: Any, snapshot: Snapshot) -> None:
         if snapshot.streams:
             write_text(group, "multikeras_random_streams", to_json(snapshot.streams))
         if snapshot.optimizer:
-            made = group.create_group("optimizer_weights")
+            made = make_group(group, "optimizer_weights")
             _write_names(made, "weight_names", [name for name, _ in snapshot.optimizer])
             for name, variable in snapshot.optimizer:
                 write_array(made, name, storage.seen(variable))
@@ -83,7 +84,7 @@ def _write_weights(group: Any, snapshot: Snapshot) -> None:
     _stamp(group, snapshot)
     _write_names(group, "layer_names", [layer.name for layer in snapshot.layers])
     for layer in snapshot.layers:
-        made = group.create_group(layer.name)
+        made = make_group(group, layer.name)
         _write_names(made, "weight_names", [name for name, _ in layer.weights])
         if layer.places is not None:
             write_text(made, _PLACES, to_json(layer.places))
