@@ -12,6 +12,8 @@ from typing import Any
 
 DTYPES = frozenset({"int32", "int64"})
 _LIMIT = 64
+#: What is no longer an int64 when it runs is not known: a graph of a few squares would take all memory here.
+_INT64 = 1 << 63
 
 
 def of(tensor: Any) -> Any:
@@ -32,19 +34,26 @@ def of(tensor: Any) -> Any:
     return (None,) * tensor.shape[0]
 
 
+def _int64(number: int) -> int | None:
+    return number if -_INT64 <= number < _INT64 else None
+
+
 def _elementwise(operate: Callable[[int, int], int]) -> Callable[..., Any]:
+    def one(p: int, q: int) -> int | None:
+        return _int64(operate(p, q))
+
     def rule(x: Any, y: Any) -> Any:
         a, b = x.known, y.known
         if a is None or b is None:
             return None
         if isinstance(a, int) and isinstance(b, int):
-            return operate(a, b)
+            return one(a, b)
         length = len(a) if isinstance(a, tuple) else len(b)
         a = a if isinstance(a, tuple) else (a,) * length
         b = b if isinstance(b, tuple) else (b,) * length
         if len(a) != len(b):
             return None
-        return tuple(None if p is None or q is None else operate(p, q) for p, q in zip(a, b, strict=True))
+        return tuple(None if p is None or q is None else one(p, q) for p, q in zip(a, b, strict=True))
 
     return rule
 
@@ -92,13 +101,13 @@ def _gather(x: Any, indices: Any, axis: int) -> Any:
 def _product(x: Any, axis: Any, keepdims: bool) -> Any:
     if not isinstance(x.known, tuple) or None in x.known or keepdims:
         return None
-    return prod(x.known)
+    return _int64(prod(x.known))
 
 
 def _sum(x: Any, axis: Any, keepdims: bool) -> Any:
     if not isinstance(x.known, tuple) or None in x.known or keepdims:
         return None
-    return sum(x.known)
+    return _int64(sum(x.known))
 
 
 #: By primitive name: the known entries of the result.

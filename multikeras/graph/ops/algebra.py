@@ -158,6 +158,24 @@ def _conv_shape(x: Tensor, kernel: Tensor, strides: Any, padding: Padding, dilat
     return (x.shape[0], *_windows(x.shape[1:-1], kernel.shape[:-2], strides, padding, dilation), filters)
 
 
+class _Shaped:
+    """Stands for a tensor of a given shape where only a shape is asked for."""
+
+    def __init__(self, shape: Any) -> None:
+        self.shape = tuple(shape)
+        self.ndim = len(self.shape)
+
+
+def _check_adjoint(name: str, received: Shape, expected: Shape) -> None:
+    """Makes sure that an adjoint gets what its function gives; kernels of libraries read past the end of less.
+
+    Raises:
+        ValueError: If it gets something else.
+    """
+    if received != expected:
+        raise ValueError(f"{name} takes a gradient of shape {expected}, received one of shape {received}.")
+
+
 def _resolved(shape: Shape, window: Any, strides: Any, padding: Padding, dilation: Any) -> Any:
     return resolve_padding(padding, shape[1:-1], window, strides, dilation)
 
@@ -188,18 +206,26 @@ def _input_gradient_gradient(g: Tensor, out: Tensor, y: Tensor, kernel: Tensor, 
     return conv(g, kernel, **attributes), conv_kernel_gradient(g, y, shape=shape_of(kernel), **attributes)
 
 
+def _input_gradient_resolve(
+    g: Tensor, kernel: Tensor, shape: Any, strides: Any, padding: Padding, dilation: Any, groups: int
+) -> dict[str, Any]:
+    x: Any = _Shaped(shape)
+    _check_adjoint("conv_input_gradient", g.shape, _conv_shape(x, kernel, strides, padding, dilation, groups))
+    return {
+        "shape": x.shape,
+        "strides": strides,
+        "padding": _resolved(x.shape, kernel.shape[:-2], strides, padding, dilation),
+        "dilation": dilation,
+        "groups": groups,
+    }
+
+
 conv_input_gradient: Primitive = primitive(
     "conv_input_gradient",
     shape=lambda g, kernel, shape, strides, padding, dilation, groups: tuple(shape),
     dtype=float_dtype,
     gradient=_input_gradient_gradient,
-    resolve=lambda g, kernel, shape, strides, padding, dilation, groups: {
-        "shape": tuple(shape),
-        "strides": strides,
-        "padding": _resolved(shape, kernel.shape[:-2], strides, padding, dilation),
-        "dilation": dilation,
-        "groups": groups,
-    },
+    resolve=_input_gradient_resolve,
     doc="Adjoint of conv in its input, onto an input of a given shape.",
 )
 
@@ -208,18 +234,26 @@ def _kernel_gradient_gradient(g: Tensor, out: Tensor, x: Tensor, y: Tensor, shap
     return conv_input_gradient(y, g, shape=shape_of(x), **attributes), conv(x, g, **attributes)
 
 
+def _kernel_gradient_resolve(
+    x: Tensor, g: Tensor, shape: Any, strides: Any, padding: Padding, dilation: Any, groups: int
+) -> dict[str, Any]:
+    kernel: Any = _Shaped(shape)
+    _check_adjoint("conv_kernel_gradient", g.shape, _conv_shape(x, kernel, strides, padding, dilation, groups))
+    return {
+        "shape": kernel.shape,
+        "strides": strides,
+        "padding": _resolved(x.shape, kernel.shape[:-2], strides, padding, dilation),
+        "dilation": dilation,
+        "groups": groups,
+    }
+
+
 conv_kernel_gradient: Primitive = primitive(
     "conv_kernel_gradient",
     shape=lambda x, g, shape, strides, padding, dilation, groups: tuple(shape),
     dtype=float_dtype,
     gradient=_kernel_gradient_gradient,
-    resolve=lambda x, g, shape, strides, padding, dilation, groups: {
-        "shape": tuple(shape),
-        "strides": strides,
-        "padding": _resolved(x.shape, shape[:-2], strides, padding, dilation),
-        "dilation": dilation,
-        "groups": groups,
-    },
+    resolve=_kernel_gradient_resolve,
     doc="Adjoint of conv in its kernel, onto a kernel of a given shape.",
 )
 
@@ -242,6 +276,13 @@ def _pool_resolve(*inputs: Any, window: Any, strides: Any, padding: Padding) -> 
         "strides": strides,
         "padding": _resolved(x.shape, window, strides, padding, (1,) * len(window)),
     }
+
+
+def _max_pool_gradient_resolve(
+    g: Tensor, x: Tensor, y: Tensor, residual: Tensor, window: Any, strides: Any, padding: Padding
+) -> dict[str, Any]:
+    _check_adjoint("max_pool_gradient", g.shape, _pool_shape(x, window, strides, padding))
+    return _pool_resolve(x, window=window, strides=strides, padding=padding)
 
 
 def _window_slices(x: Tensor, window: Any, strides: Any, padding: Any, value: float) -> list[Tensor]:
@@ -327,7 +368,7 @@ max_pool_gradient: Primitive = primitive(
     dtype=first_dtype,
     gradient=lambda v, out, g, x, y, residual, **attributes: (max_pool_pick(v, x, **attributes), None, None, None),
     composition=_max_pool_gradient_composition,
-    resolve=_pool_resolve,
+    resolve=_max_pool_gradient_resolve,
     doc="Gradient of max_pool, reading its residual.",
 )
 
@@ -357,6 +398,14 @@ max_pool_pick: Primitive = primitive(
     resolve=_pool_resolve,
     doc="The entries of v where x has the largest of each window: adjoint of max_pool_gradient.",
 )
+
+
+def _sum_pool_gradient_resolve(g: Tensor, shape: Any, window: Any, strides: Any, padding: Padding) -> dict[str, Any]:
+    x: Any = _Shaped(shape)
+    _check_adjoint("sum_pool_gradient", g.shape, _pool_shape(x, window, strides, padding))
+    return {"shape": x.shape, **_pool_resolve(x, window=window, strides=strides, padding=padding)}
+
+
 sum_pool: Primitive = primitive(
     "sum_pool",
     shape=_pool_shape,
@@ -374,11 +423,6 @@ sum_pool_gradient: Primitive = primitive(
     gradient=lambda g, out, y, shape, window, strides, padding: (
         sum_pool(g, window=window, strides=strides, padding=padding),
     ),
-    resolve=lambda g, shape, window, strides, padding: {
-        "shape": tuple(shape),
-        "window": window,
-        "strides": strides,
-        "padding": _resolved(tuple(shape), window, strides, padding, (1,) * len(window)),
-    },
+    resolve=_sum_pool_gradient_resolve,
     doc="Adjoint of sum_pool, onto an input of a given shape.",
 )

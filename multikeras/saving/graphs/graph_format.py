@@ -17,18 +17,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
-import inspect
-import keyword
-import re
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from multikeras import registry
-from multikeras.contract import PRIMITIVES, Primitive
+from multikeras.contract import DTYPES, PRIMITIVES
 from multikeras.graph.bodies import SubGraph
 from multikeras.graph.build import ITEM, all_attributes, apply
 from multikeras.graph.context import body
@@ -43,36 +38,18 @@ from multikeras.graph.tensor import (
     Variable,
 )
 from multikeras.graph.updates import Update
+from multikeras.saving.graphs.attributes import check, checked_name
 from multikeras.saving.reading.limits import LIMITS
 from multikeras.saving.reading.reader import CorruptFileError, UnsafeFileError
 
-#: Primitives that do something beside their result, or run Python: no file asks for them.
-_REFUSED = frozenset({"host_call", "print_value", "assign", "assign_add", "assign_average", "assign_moved"})
-
-#: What programs say to kernels: whether they may write into their inputs, and what they are to leave out.
-_FOR_PROGRAMS = frozenset({"in_place", "residuals"})
-
-#: What a name of an attribute looks like.
-_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,40}")
-
-_DTYPES = frozenset(
+#: Primitives that do something beside their result, run Python, or are steps of training: no file asks for them.
+_REFUSED = frozenset(
     [
-        "bool",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "float16",
-        "bfloat16",
-        "float32",
-        "float64",
+        *("host_call", "print_value", "custom_gradient"),
+        *("assign", "assign_add", "assign_average", "assign_moved"),
+        *("sgd_update", "rmsprop_update", "adam_update"),
     ]
 )
-
 
 # -- writing ------------------------------------------------------------------------------------
 
@@ -178,8 +155,8 @@ class Writer:
         assert primitive is not None
         if isinstance(tensor, Update) or primitive.name in _REFUSED or "." in primitive.name:
             raise NotImplementedError(
-                f"{self.where} uses {primitive.name!r}, which a file cannot hold: it stores, prints, calls Python, or "
-                "belongs to another package. Put it into a layer of your own."
+                f"{self.where} uses {primitive.name!r}, which a file cannot hold: it stores, prints, trains, calls "
+                "Python, or belongs to another package. Put it into a layer of your own."
             )
         attributes = {
             name: self._body(tensor, value) if isinstance(value, SubGraph) else self._attribute(name, value)
@@ -253,7 +230,10 @@ class _Reader:
             raise UnsafeFileError(f"{self.where}: the graph has {len(entries):,} entries at depth {depth}.")
         for entry in entries:
             self.made.append(self._entry(entry, depth))
-        return [self.inputs[i] for i in range(len(self.inputs))], [self._tensor(i) for i in data["outputs"]]
+        outputs = [self._tensor(i) for i in data["outputs"]]
+        if any(output.dtype not in DTYPES for output in outputs):
+            raise CorruptFileError(f"{self.where}: what only gradients read is a result of the graph.")
+        return [self.inputs[i] for i in range(len(self.inputs))], outputs
 
     def _tensor(self, number: Any) -> Tensor:
         found = self.made[_count(number, len(self.made))]
@@ -286,7 +266,7 @@ class _Reader:
         if self.given is not None:
             tensor = self.given[number]
         else:
-            tensor = Placeholder(_shape(entry["shape"]), _dtype(entry["dtype"], self.where))
+            tensor = Placeholder(_shape(entry["shape"], self.where), _dtype(entry["dtype"], self.where))
         self.inputs[number] = tensor
         return tensor
 
@@ -296,10 +276,9 @@ class _Reader:
         if primitive is None or name in _REFUSED or "." in name or primitive is ITEM:
             raise UnsafeFileError(f"{self.where}: a file may not ask for the primitive {name!r}.")
         inputs = tuple(self._tensor(i) for i in entry["of"])
-        attributes = {_name(n, self.where): self._attribute(v, depth) for n, v in entry.get("attributes", {}).items()}
-        unknown = sorted(attributes.keys() - _attributes(primitive, len(inputs)))
-        if unknown:
-            raise CorruptFileError(f"{self.where}: the primitive {name!r} has no attributes {unknown}.")
+        given = {checked_name(key, self.where): value for key, value in entry.get("attributes", {}).items()}
+        attributes = {key: self._attribute(value, depth) for key, value in given.items()}
+        check(primitive, inputs, attributes, self.where)
         made = apply(primitive, inputs, attributes)
         for tensor in made if isinstance(made, list) else [made]:
             _check_size(tensor, self.where)
@@ -328,13 +307,14 @@ class _BodyReader(_Reader):
 
     def _input(self, entry: Mapping[str, Any]) -> Tensor:
         number = _count(entry["input"], len(self.made) + 1)
-        tensor = self.inputs[number] = Parameter(_shape(entry["shape"]), _dtype(entry["dtype"], self.where))
+        tensor = self.inputs[number] = Parameter(_shape(entry["shape"], self.where), _dtype(entry["dtype"], self.where))
         return tensor
 
 
 def _check_size(tensor: Tensor, where: str) -> None:
     """Refuses results that no run could hold, as far as lengths are known."""
-    if tensor.dtype not in _DTYPES:
+    _check_axes(tensor.shape, where)
+    if tensor.dtype not in DTYPES:
         # What only gradients read.
         return
     size = prod(n for n in tensor.shape if n is not None) * itemsize(tensor.dtype)
@@ -350,48 +330,30 @@ def itemsize(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
-def _name(name: Any, where: str) -> str:
-    """The name of an attribute, which a program is later written with."""
-    if not isinstance(name, str) or not _ATTRIBUTE.fullmatch(name) or keyword.iskeyword(name):
-        raise UnsafeFileError(f"{where}: {name!r} is no name of an attribute.")
-    return name
-
-
-@functools.cache
-def _attributes(primitive: Primitive, inputs: int) -> frozenset[str]:
-    """The names of a primitive's attributes: what its rules and its kernel take after the inputs.
-
-    NumPy's own functions stand as kernels of primitives without attributes, and would take more (`out`); what
-    programs alone say to kernels is no attribute.
-    """
-    rules = (primitive.shape, primitive.dtype, primitive.resolve, primitive.composition)
-    taken: set[str] = set()
-    for rule in (*rules, registry.host().kernels.get(primitive.name)):
-        if rule is not None and not isinstance(rule, np.ufunc):
-            parameters = inspect.signature(rule).parameters.values()
-            named = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
-            taken.update(named[inputs:], [each.name for each in parameters if each.kind is each.KEYWORD_ONLY])
-    return frozenset(taken - _FOR_PROGRAMS)
-
-
 def _count(number: Any, below: int) -> int:
     if type(number) is not int or not 0 <= number < below:
         raise CorruptFileError(f"a graph names entry {number!r} of {below}.")
     return number
 
 
-def _shape(shape: Any) -> tuple[int | None, ...]:
+def _check_axes(shape: Any, where: str) -> None:
+    if len(shape) > LIMITS.axes:
+        raise UnsafeFileError(f"{where}: the graph makes an array of {len(shape):,} axes; at most {LIMITS.axes} exist.")
+
+
+def _shape(shape: Any, where: str) -> tuple[int | None, ...]:
+    _check_axes(shape, where)
     return tuple(None if n is None else _count(n, 1 << 62) for n in shape)
 
 
 def _dtype(dtype: Any, where: str) -> str:
-    if dtype not in _DTYPES:
+    if dtype not in DTYPES:
         raise CorruptFileError(f"{where}: a graph has no type {dtype!r}.")
     return str(dtype)
 
 
 def _constant(entry: Mapping[str, Any], where: str) -> Constant:
-    dtype, shape = _dtype(entry["dtype"], where), _shape(entry["shape"])
+    dtype, shape = _dtype(entry["dtype"], where), _shape(entry["shape"], where)
     stored = np.dtype("uint16" if dtype == "bfloat16" else dtype)
     content = base64.b64decode(entry["constant"], validate=True)
     count = 1
