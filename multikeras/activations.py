@@ -125,7 +125,18 @@ _LAYERS = ("ELU", "LeakyReLU", "ReLU", "Softmax", "ThresholdedReLU")
 
 
 def serialize(activation: Any) -> Any:
-    """The name of an activation function, or the configuration of an activation object."""
+    """The name of an activation function, or the configuration of an activation object.
+
+    An object that was made known under a name, or that gives itself one as `__name__`, is written by it, since its
+    configuration would ask for its class.
+    """
+    if hasattr(activation, "get_config"):
+        for name, known in lookup.get_custom_objects().items():
+            if known is activation:
+                return name
+        named = vars(activation).get("__name__")
+        if isinstance(named, str):
+            return named
     return lookup.serialize(activation)
 
 

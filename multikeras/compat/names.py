@@ -14,6 +14,7 @@ from multikeras.layers.recurrent.cell import dropout_masks
 from multikeras.layers.recurrent.inputs import taken_apart
 from multikeras.models import Network
 from multikeras.training.sources import bounds_of
+from multikeras.utils.conv_utils import convert_kernel
 from multikeras.utils.generic_utils import slice_arrays, to_list, unpack_singleton
 
 #: Names of Keras 1 and 2 for what is there under another name.
@@ -77,8 +78,52 @@ def count_params(weights: Sequence[Any]) -> int:
     return sum(K.count_params(w) for w in {id(w): w for w in weights}.values())
 
 
+#: Layers whose kernels Theano turned around, of those that Keras 2 converted.
+_CONVERTED = frozenset({"Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D"})
+
+
 def convert_all_kernels_in_model(model: Any) -> None:
-    """Does nothing: kernels are the same under every backend."""
+    """Turns the kernels of convolutions around, from Theano's order to that of all backends here.
+
+    Weights whose file names its backend are in order once they are loaded; this is for files that do not. Where
+    programs are told that they run on Theano it does nothing, since they ask for kernels in Theano's order then.
+
+    Args:
+        model: The model; layers of models inside it stay as they are.
+
+    Source: Keras 2.3 `keras.utils.layer_utils.convert_all_kernels_in_model`.
+    """
+    if K.__dict__.get("_BACKEND") == "theano":
+        return
+    kernels = [layer.kernel for layer in model.layers if type(layer).__name__ in _CONVERTED]
+    K.batch_set_value([(kernel, convert_kernel(K.get_value(kernel))) for kernel in kernels])
+
+
+def convert_dense_weights_data_format(
+    dense: Any, previous_feature_map_shape: Sequence[int], target_data_format: str = "channels_first"
+) -> None:
+    """Brings the rows of the kernel of a Dense layer behind a Flatten into the order of another data format.
+
+    Args:
+        dense: The layer.
+        previous_feature_map_shape: Shape of what is flattened, without the batch axis, in the target format.
+        target_data_format: `'channels_first'` or `'channels_last'`; the kernel is in the other one.
+
+    Raises:
+        ValueError: If the format is another word, or the kernel has another number of rows.
+
+    Source: Keras 2.3 `keras.utils.layer_utils.convert_dense_weights_data_format`.
+    """
+    if target_data_format not in ("channels_first", "channels_last"):
+        raise ValueError(f"The format is 'channels_first' or 'channels_last', received {target_data_format!r}.")
+    first = target_data_format == "channels_first"
+    shape = tuple(previous_feature_map_shape)
+    kernel = K.get_value(dense.kernel)
+    if len(shape) != 3 or int(np.prod(shape)) != len(kernel):
+        raise ValueError(f"The kernel of {dense.name!r} has {len(kernel)} rows, which shape {shape} does not give.")
+    given = (shape[1], shape[2], shape[0]) if first else (shape[2], shape[0], shape[1])
+    moved = kernel.reshape(*given, -1).transpose((2, 0, 1, 3) if first else (1, 2, 0, 3))
+    K.set_value(dense.kernel, moved.reshape(kernel.shape))
 
 
 def object_list_uid(object_list: Any) -> str:
@@ -135,6 +180,7 @@ __all__ = [
     "Node",
     "batch_shuffle",
     "convert_all_kernels_in_model",
+    "convert_dense_weights_data_format",
     "count_params",
     "is_all_none",
     "make_batches",

@@ -8,7 +8,7 @@ need no entry.
 from __future__ import annotations
 
 _LAYERS = ("multikeras.layers", "multikeras.compat.names")
-_ENGINE = ("multikeras.layers", "multikeras.models", "multikeras.compat.names")
+_ENGINE = ("multikeras.layers", "multikeras.models", "multikeras.compat.names", "multikeras.compat.saving")
 _BACKEND = ("multikeras.backend", "multikeras.compat.backends")
 
 PATHS: dict[str, tuple[str, ...]] = {
@@ -17,7 +17,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "engine.base_layer": _ENGINE,
     "engine.input_layer": _ENGINE,
     "engine.network": _ENGINE,
-    "engine.saving": ("multikeras.models", "multikeras.compat.names"),
+    "engine.saving": ("multikeras.models", "multikeras.compat.saving", "multikeras.compat.names"),
     "engine.sequential": _ENGINE,
     "engine.topology": _ENGINE,
     "engine.training": _ENGINE,

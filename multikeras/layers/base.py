@@ -29,6 +29,8 @@ from multikeras.saving.copies import Copied
 _ARGUMENTS = frozenset(
     {"batch_input_shape", "batch_size", "dtype", "input_dim", "input_shape", "name", "trainable", "weights"}
 )
+#: What Keras 1 called `dtype`.
+_OLD_ARGUMENTS = frozenset({"input_dtype"})
 
 
 class Layer(Weighted, Effects, Nodes, Copied):
@@ -63,7 +65,7 @@ class Layer(Weighted, Effects, Nodes, Copied):
     activity_regularizer: Any = None
 
     def __init__(self, **kwargs: Any) -> None:
-        unknown = sorted(set(kwargs) - _ARGUMENTS)
+        unknown = sorted(set(kwargs) - _ARGUMENTS - _OLD_ARGUMENTS)
         if unknown:
             raise TypeError(
                 f"{type(self).__name__} does not take {', '.join(map(repr, unknown))}. Every layer takes "
@@ -81,7 +83,7 @@ class Layer(Weighted, Effects, Nodes, Copied):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"{type(self).__name__}: name is a string, received {name!r}.")
         self.name = name or unique_name(snake_case(type(self).__name__))
-        self.dtype = check_dtype(kwargs.get("dtype") or K.floatx())
+        self.dtype = check_dtype(kwargs.get("dtype") or kwargs.get("input_dtype") or K.floatx())
         self._initial_weights = kwargs.get("weights")
         shape = _first_shape(kwargs)
         if shape is not None:

@@ -109,6 +109,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "GlobalAveragePooling3D": _ORDER,
     "GlobalMaxPooling2D": _ORDER,
     "GlobalMaxPooling3D": _ORDER,
+    "InputLayer": {},
     "LSTM": _RECURRENT,
     "LocallyConnected1D": _CONVOLUTION_1D,
     "LocallyConnected2D": _CONVOLUTION,
@@ -150,7 +151,10 @@ GONE: dict[str, dict[str, Callable[[Any], bool]]] = {
     # Transposed convolutions know their output shape.
     "Conv2DTranspose": {"output_shape": lambda value: True},
     "Conv3DTranspose": {"output_shape": lambda value: True},
+    # Values are the same however the products are arranged.
+    "ConvLSTM2D": {"consume_less": lambda value: True, "implementation": lambda value: True},
     "Embedding": {"dropout": lambda value: not value},
+    "SimpleRNN": {"consume_less": lambda value: True, "implementation": lambda value: True},
 }
 
 #: Layers over sequences, which were told length and width apart.
@@ -197,6 +201,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+def _is_float(dtype: Any) -> bool:
+    return "float" in str(dtype)
+
+
 def _after_size(name: str, rest: Sequence[Any]) -> Sequence[Any]:
     """What stood behind the kernel size by position: the output shape of transposed convolutions, else nothing."""
     if name.endswith("Transpose") and rest and isinstance(rest[0], (tuple, list)):
@@ -231,6 +239,9 @@ def translated(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> d
         if key in gone and not (key == "output_shape" and name not in ("Conv2DTranspose", "Conv3DTranspose")):
             if not gone[key](value):
                 raise ValueError(f"{name}: {key}={value!r} of Keras 1 does not exist any more. Leave it out.")
+            continue
+        if key == "input_dtype" and name != "InputLayer" and not _is_float(value):
+            # What is fed is of whole numbers, as an Embedding of Keras 1 says; the weights are not.
             continue
         present = renamed.get(key, key)
         if present in made or (present != key and present in kwargs):

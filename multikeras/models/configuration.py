@@ -239,7 +239,8 @@ def _is_length(entry: Any) -> bool:
 
 
 def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model of a dictionary with `class_name` and `config`."""
+    """The model of a dictionary with `class_name` and `config`, also as files and older versions of Keras have it."""
     from multikeras.layers import deserialize
+    from multikeras.saving import texts
 
-    return deserialize(config, custom_objects)
+    return deserialize(texts.present(config), custom_objects)

@@ -8,6 +8,7 @@ from typing import Any
 
 from multikeras import backend as K
 from multikeras.saving.byte_code import without_code
+from multikeras.saving.hdf5.older import present_configuration
 from multikeras.saving.libraries import yaml as _yaml
 from multikeras.saving.reading import reader, yaml_data
 from multikeras.saving.snapshot import KERAS_VERSION, architecture_of
@@ -62,15 +63,21 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
     return _model(yaml_data.parsed(yaml_string, "The YAML of a model"), custom_objects)
 
 
+def present(content: Any) -> Any:
+    """The configuration of a model, as any version of Keras or a file has it, in the form of today."""
+    from multikeras.saving.keras3 import config as keras3_config
+
+    if keras3_config.is_keras3(content):
+        return keras3_config.from_keras3(content)
+    return present_configuration(keras3_config.with_listed_inputs(content))
+
+
 def _model(content: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     from multikeras.layers import deserialize, sharing
     from multikeras.models import configuration
-    from multikeras.saving.keras3 import config as keras3_config
 
     with reader.understanding("The text of a model"), sharing.apart():
-        if keras3_config.is_keras3(content):
-            content = keras3_config.from_keras3(content)
-        content, _ = without_code(content, True, "The text of a model")
+        content, _ = without_code(present(content), True, "The text of a model")
         model = deserialize(content, custom_objects)
         if isinstance(content, Mapping):
             configuration.build(model, content)

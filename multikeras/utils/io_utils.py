@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["H5Dict", "HDF5Matrix"]
+__all__ = [
+    "H5Dict",
+    "HDF5Matrix",
+    "ask_to_proceed_with_overwrite",
+    "load_from_binary_h5py",
+    "path_to_string",
+    "save_to_binary_h5py",
+]
 
 #: An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.
 _HEADER = 64_512
@@ -443,3 +451,40 @@ def _h5py(who: str) -> Any:
     except ImportError as error:
         raise ImportError(f"{who} needs the package h5py: pip install h5py") from error
     return h5py
+
+
+def ask_to_proceed_with_overwrite(filepath: Any) -> bool:
+    """Whether the user says that a file may be replaced."""
+    while True:
+        answer = input(f"{path_to_string(filepath)} exists. Overwrite it? [y/n] ").strip().lower()
+        if answer in ("y", "n"):
+            return answer == "y"
+
+
+def path_to_string(path: Any) -> Any:
+    """A path as a text; anything else as it is."""
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
+def load_from_binary_h5py(load_function: Callable[[Any], Any], stream: Any) -> Any:
+    """What a function reads from an `h5py.File`, opened on a binary stream.
+
+    Args:
+        load_function: Function of the open file.
+        stream: A file object to read from.
+    """
+    with _h5py("load_from_binary_h5py").File(io.BytesIO(stream.read()), "r") as file:
+        return load_function(file)
+
+
+def save_to_binary_h5py(save_function: Callable[[Any], Any], stream: Any) -> None:
+    """Writes to a binary stream what a function writes into an `h5py.File`.
+
+    Args:
+        save_function: Function of the open file.
+        stream: A file object to write to.
+    """
+    memory = io.BytesIO()
+    with _h5py("save_to_binary_h5py").File(memory, "w") as file:
+        save_function(file)
+    stream.write(memory.getvalue())

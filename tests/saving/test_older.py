@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
+from multikeras import backend as K
 from multikeras.layers import (
     GRU,
     LSTM,
@@ -22,10 +24,13 @@ from multikeras.layers import (
     CuDNNGRU,
     CuDNNLSTM,
     Dense,
+    Embedding,
+    Flatten,
+    InputLayer,
     Layer,
     TimeDistributed,
 )
-from multikeras.models import Sequential, load_model
+from multikeras.models import Sequential, load_model, model_from_config, model_from_json, model_from_yaml
 
 RNG = np.random.RandomState(8)
 
@@ -118,6 +123,13 @@ CASES: dict[str, tuple[Callable[[], Layer], tuple[int, ...], Callable[..., list[
     "conv2d of theano": (
         lambda: Conv2D(3, (2, 3), data_format="channels_first"),
         (2, 6, 6),
+        lambda k, b: theano_order(*flipped(k, b)),
+        "1.2.2",
+        "theano",
+    ),
+    "conv2d of theano's axes, now channels last": (
+        lambda: Conv2D(3, (2, 3)),
+        (6, 6, 2),
         lambda k, b: theano_order(*flipped(k, b)),
         "1.2.2",
         "theano",
@@ -314,3 +326,156 @@ def test_arrays_of_no_version_are_named(tmp_path: Path, version: str, shape: tup
                 model.load_weights(path, by_name=True, skip_mismatch=True)
             for one, other in zip(model.get_weights(), before, strict=True):
                 np.testing.assert_array_equal(one, other)
+
+
+def old_dense(name: str, **more: Any) -> dict[str, Any]:
+    """A Dense layer in a configuration of Keras 1."""
+    rest = dict.fromkeys(["W_regularizer", "b_regularizer", "activity_regularizer", "W_constraint", "b_constraint"])
+    config = {"name": name, "trainable": True, "output_dim": 3, "init": "glorot_uniform", "activation": "linear"}
+    return {"class_name": "Dense", "config": {**config, **rest, "bias": True, "input_dim": None, **more}}
+
+
+def old_join(mode: str, dot_axes: Any = -1) -> dict[str, Any]:
+    """A model of Keras 1 of two Dense layers and what joins them."""
+    begin = {"batch_input_shape": [None, 4], "input_dtype": "float32", "sparse": False, "name": "input_1"}
+    merge = {"name": "merge_1", "mode": mode, "mode_type": "raw", "concat_axis": -1, "dot_axes": dot_axes}
+    merge |= {"output_shape": None, "output_shape_type": "raw", "output_mask": None, "output_mask_type": "raw"}
+    layers = [
+        {"name": "input_1", "class_name": "InputLayer", "config": begin, "inbound_nodes": []},
+        {**old_dense("a"), "name": "a", "inbound_nodes": [[["input_1", 0, 0]]]},
+        {**old_dense("b"), "name": "b", "inbound_nodes": [[["input_1", 0, 0]]]},
+        {
+            "name": "merge_1",
+            "class_name": "Merge",
+            "config": {**merge, "arguments": {}},
+            "inbound_nodes": [[["a", 0, 0], ["b", 0, 0]]],
+        },
+    ]
+    ends = {"input_layers": [["input_1", 0, 0]], "output_layers": [["merge_1", 0, 0]]}
+    return {"class_name": "Model", "config": {"name": "model_1", "layers": layers, **ends}}
+
+
+JOINS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "ave": lambda a, b: (a + b) / 2,
+    "concat": lambda a, b: np.concatenate([a, b], 1),
+    "cos": lambda a, b: (a * b).sum(1, keepdims=True) / np.sqrt((a**2).sum(1) * (b**2).sum(1))[:, None],
+    "dot": lambda a, b: (a * b).sum(1, keepdims=True),
+    "max": np.maximum,
+    "mul": np.multiply,
+    "sum": np.add,
+}
+
+
+@pytest.mark.parametrize("mode", JOINS)
+def test_layers_that_merged_in_keras_1(mode: str) -> None:
+    model = model_from_json(json.dumps(old_join(mode, [[1], [1]])))
+    model.set_weights([RNG.rand(*w.shape) for w in model.weights])
+    x = RNG.rand(5, 4)
+    a, b, c, d = model.get_weights()
+    np.testing.assert_allclose(model.predict(x), JOINS[mode](x @ a + b, x @ c + d), rtol=1e-4)
+
+
+def test_a_merge_of_models_and_an_unknown_mode_are_named() -> None:
+    with pytest.raises(ValueError, match="Merge 'merge_1': mode 'other' is none of ave, concat"):
+        model_from_json(json.dumps(old_join("other")))
+    begin = {
+        "class_name": "Merge",
+        "config": {"name": "m", "mode": "sum", "concat_axis": -1, "layers": [old_dense("a")]},
+    }
+    with pytest.raises(ValueError, match="begins with the layer Merge 'm', which joins several models"):
+        model_from_json(json.dumps({"class_name": "Sequential", "config": [begin]}))
+
+
+@pytest.mark.parametrize("form", ["json", "yaml", "config"])
+def test_texts_of_keras_1_with_their_regularizers(form: str) -> None:
+    parts = {
+        "W_regularizer": {"name": "WeightRegularizer", "l1": 0.0, "l2": 0.5},
+        "W_constraint": {"name": "MaxNorm", "m": 2, "axis": 0},
+    }
+    first = old_dense("a", batch_input_shape=[None, 4], input_dtype="float32", **parts)
+    content = {"class_name": "Sequential", "config": [first]}
+    if form == "yaml":
+        yaml = pytest.importorskip("yaml")
+        model = model_from_yaml(yaml.safe_dump(content))
+    else:
+        model = model_from_json(json.dumps(content)) if form == "json" else model_from_config(content)
+    kernel = model.get_weights()[0]
+    np.testing.assert_allclose(K.eval(model.losses[0]), 0.5 * (kernel**2).sum(), rtol=1e-5)
+    assert model.layers[0].kernel_constraint.max_value == 2
+
+
+OLD_RECURRENT: dict[str, Any] = {
+    "name": "r",
+    "output_dim": 3,
+    "init": "glorot_uniform",
+    "inner_init": "orthogonal",
+    "activation": "tanh",
+    **dict.fromkeys(["W_regularizer", "U_regularizer", "b_regularizer"]),
+    "dropout_W": 0.0,
+    "dropout_U": 0.0,
+    "return_sequences": False,
+    "go_backwards": False,
+    "stateful": False,
+    "unroll": False,
+    "consume_less": "cpu",
+    "input_dim": 4,
+    "input_length": None,
+}
+
+
+def test_words_into_a_recurrent_layer_of_keras_1(tmp_path: Path) -> None:
+    table, parts = RNG.rand(7, 4), [RNG.rand(4, 3), RNG.rand(3, 3), RNG.rand(3)]
+    words = {"name": "e", "input_dim": 7, "output_dim": 4, "init": "uniform", "input_length": 5, "dropout": 0.0}
+    # The numbers of words are integers, the table is none.
+    words |= {"batch_input_shape": [None, 5], "input_dtype": "int32", "mask_zero": True}
+    layers = [{"class_name": "Embedding", "config": words}, {"class_name": "SimpleRNN", "config": OLD_RECURRENT}]
+    model = model_from_json(json.dumps({"class_name": "Sequential", "config": layers}))
+    write(tmp_path / "w.h5", {"e": [table], "r": parts}, "1.2.2", "tensorflow")
+    model.load_weights(tmp_path / "w.h5")
+    ids = RNG.randint(1, 7, (2, 5))
+    state = np.zeros((2, 3))
+    for t in range(5):
+        state = np.tanh(table[ids[:, t]] @ parts[0] + state @ parts[1] + parts[2])
+    np.testing.assert_allclose(model.predict(ids), state, rtol=1e-4)
+
+
+def test_every_layer_understands_what_keras_1_called_dtype() -> None:
+    layers: list[Layer] = [
+        Bidirectional(LSTM(2), input_shape=(4, 3), input_dtype="float32"),
+        TimeDistributed(Dense(2), input_shape=(4, 3), input_dtype="float32"),
+        Flatten(input_shape=(4, 3), input_dtype="int32"),
+        InputLayer((4,), input_dtype="int32"),
+        Embedding(3, 2, input_dtype="int32"),
+        Dense(2, input_dim=3, input_dtype="float64"),
+        ConvLSTM2D(2, 3, consume_less="gpu"),
+    ]
+    assert [layer.dtype for layer in layers] == [
+        "float32",
+        "float32",
+        "int32",
+        "int32",
+        "float32",
+        "float64",
+        "float32",
+    ]
+
+
+def test_what_tf_keras_writes_besides() -> None:
+    def layer(kind: str, **config: Any) -> dict[str, Any]:
+        return {"class_name": kind, "config": {"name": kind.lower(), "trainable": True, "dtype": "float32", **config}}
+
+    begin = {"batch_input_shape": [None, 6, 6, 1], "dtype": "float32", "sparse": False, "ragged": False, "name": "i"}
+    layers = [
+        {"class_name": "InputLayer", "config": begin},
+        layer("Conv2D", filters=2, kernel_size=[3, 3], groups=1, data_format="channels_last"),
+        layer("BatchNormalization", axis=[3]),
+        layer("GlobalAveragePooling2D", data_format="channels_last", keepdims=False),
+        layer("Reshape", target_shape=[1, 2]),
+        layer("GRU", units=3, time_major=False, reset_after=True),
+    ]
+    content = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}, "keras_version": "2.9.0"}
+    model = model_from_json(json.dumps(content))
+    assert model.predict(np.ones((2, 6, 6, 1))).shape == (2, 3)
+    layers[1]["config"]["groups"] = 2
+    with pytest.raises(ValueError, match="Conv2D does not take 'groups'"):
+        model_from_json(json.dumps(content))

@@ -43,18 +43,86 @@ _NAMED: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
+#: What the layer Merge of Keras 1 is today, by its mode.
+_MERGES = {
+    "ave": "Average",
+    "concat": "Concatenate",
+    "cos": "Dot",
+    "dot": "Dot",
+    "max": "Maximum",
+    "mul": "Multiply",
+    "sum": "Add",
+}
+
+#: What tf.keras writes besides, by class, with the value that says nothing.
+_NEUTRAL: dict[str, dict[str, Any]] = {
+    "InputLayer": {"ragged": False},
+    **dict.fromkeys(
+        (
+            *("Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "DepthwiseConv2D"),
+            *("SeparableConv1D", "SeparableConv2D"),
+        ),
+        {"groups": 1},
+    ),
+    **dict.fromkeys(("GRU", "LSTM", "RNN", "SimpleRNN"), {"time_major": False}),
+    **{f"Global{kind}Pooling{axes}D": {"keepdims": False} for kind in ("Average", "Max") for axes in (1, 2, 3)},
+}
+
+
 def present_configuration(content: Any) -> Any:
-    """A configuration of Keras 1 whose regularizers and constraints are written as today."""
+    """A configuration of Keras 1 or tf.keras whose layers, regularizers and constraints are written as today.
+
+    Raises:
+        ValueError: If it has a layer that today has no counterpart of.
+    """
     if isinstance(content, list):
         return [present_configuration(entry) for entry in content]
     if not isinstance(content, Mapping):
         return content
     made = {key: present_configuration(value) for key, value in content.items()}
+    if isinstance(made.get("class_name"), str) and isinstance(made.get("config"), dict):
+        kind, config = made["class_name"], made["config"]
+        if kind == "Merge" and {"mode", "concat_axis"} <= set(config):
+            return {**made, **_merge(config)}
+        axis = config.get("axis")
+        if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
+            config["axis"] = axis[0]
+        for key, value in _NEUTRAL.get(kind, {}).items():
+            if key in config and config[key] == value:
+                del config[key]
+        return made
     name = made.get("name")
     if "class_name" in made or not isinstance(name, str) or name not in _NAMED or len(made) > 3:
         return made
     kind, renamed = _NAMED[name]
     return {"class_name": kind, "config": {renamed.get(k, k): v for k, v in made.items() if k != "name"}}
+
+
+def _merge(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Class and configuration of what joins tensors as a Merge of Keras 1 did."""
+    if config.get("layers"):
+        raise ValueError(
+            f"The Sequential model begins with the layer Merge {config.get('name')!r}, which joins several models. "
+            "Today such models are made by Model: build it anew, and load the weights of its parts by name."
+        )
+    same = {key: config[key] for key in ("name", "trainable") if key in config}
+    mode = config["mode"]
+    if config.get("mode_type", "raw") != "raw":
+        of_shape = {key: config.get(key) for key in ("output_shape", "output_shape_type")}
+        function = {"function": mode, "function_type": config["mode_type"], "arguments": config.get("arguments") or {}}
+        return {"class_name": "Lambda", "config": {**same, **function, **of_shape}}
+    if mode not in _MERGES:
+        raise ValueError(f"The layer Merge {config.get('name')!r}: mode {mode!r} is none of {', '.join(_MERGES)}.")
+    if mode == "concat":
+        same["axis"] = config["concat_axis"]
+    if mode in ("dot", "cos"):
+        same.update(axes=_axes(config.get("dot_axes", -1)), normalize=mode == "cos")
+    return {"class_name": _MERGES[mode], "config": same}
+
+
+def _axes(given: Any) -> Any:
+    """Axes of a product, of which Keras 1 also took a list for each tensor."""
+    return [entry[0] if isinstance(entry, list) else entry for entry in given] if isinstance(given, list) else given
 
 
 def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> Arrays:
@@ -170,11 +238,12 @@ _OF_KERAS_1: dict[str, Callable[[Any, Arrays], Arrays]] = {
 def _of_backend(layer: Any, kind: str, arrays: Arrays, backend: str) -> Arrays:
     """Kernels turned around, and brought from Theano's order of axes, where an older backend wants it."""
     for i in range(2 if kind == "ConvLSTM2D" else 1):
-        if backend in _FLIPPING:
-            arrays[i] = convert_kernel(arrays[i])
         expected = layer.weights[i].shape
         if arrays[i].shape != expected and arrays[i].ndim == 4 and arrays[i].transpose(2, 3, 1, 0).shape == expected:
             arrays[i] = arrays[i].transpose(2, 3, 1, 0)
+        # Which axes are turned around is known once they stand in today's order.
+        if backend in _FLIPPING:
+            arrays[i] = convert_kernel(arrays[i])
     return arrays
 
 
