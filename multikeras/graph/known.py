@@ -26,10 +26,10 @@ def of(tensor: Any) -> Any:
         return tensor.known
     if tensor.ndim == 0:
         return None
-    if tensor.ndim > 1 or tensor.shape[0] is None:
+    if tensor.ndim > 1 or tensor.shape[0] is None or tensor.shape[0] > _LIMIT:
         raise ValueError(
-            f"{tensor!r} cannot stand for a shape: expected a scalar or a vector of known length with integer "
-            f"entries, received shape {tensor.shape}."
+            f"{tensor!r} cannot stand for a shape: expected a scalar or a vector of known length (at most {_LIMIT}) "
+            f"with integer entries, received shape {tensor.shape}."
         )
     return (None,) * tensor.shape[0]
 
@@ -83,9 +83,10 @@ def _expand(x: Any, axis: Any) -> Any:
 
 
 def _concatenate(*tensors: Any, axis: int) -> Any:
-    parts = [t.known if t.known is not None else (None,) * (t.shape[0] or 0) for t in tensors if t.shape[0] is not None]
-    if len(parts) != len(tensors) or sum(map(len, parts)) > _LIMIT:
+    lengths = [t.shape[0] for t in tensors]
+    if None in lengths or sum(lengths) > _LIMIT:
         return None
+    parts = [t.known if t.known is not None else (None,) * t.shape[0] for t in tensors]
     return tuple(entry for part in parts for entry in part)
 
 

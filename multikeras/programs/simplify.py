@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Rule = Callable[["Specialiser", tuple[Tensor, ...], dict[str, Any]], Tensor | None]
 RULES: dict[str, Rule] = {}
 
+#: Most parts of concatenations that become one.
+_JOINED = 1024
+
 
 def _rule(*names: str) -> Callable[[Rule], Rule]:
     def register(function: Rule) -> Rule:
@@ -105,7 +108,8 @@ def _concatenate(spec: Specialiser, inputs: tuple[Tensor, ...], attributes: dict
             for x in inputs
             for part in (x.inputs if _made_by(x, "concatenate") and x.attributes["axis"] == axis else (x,))
         ]
-        return spec.emit(PRIMITIVES["concatenate"], tuple(parts), attributes)
+        # What joins itself with itself again and again has twice as many parts each time.
+        return spec.emit(PRIMITIVES["concatenate"], tuple(parts), attributes) if len(parts) <= _JOINED else None
     return None
 
 

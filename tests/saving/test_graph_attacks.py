@@ -205,6 +205,22 @@ def test_numbers_that_are_known_stay_numbers_of_64_bits(entries: list[Entry]) ->
     assert (x * x).known is None
 
 
+def test_what_is_joined_with_itself_again_and_again() -> None:
+    """Nothing sixty times, as parts of one joint 2 ** 60."""
+    x = np.ones((0, 3), "float32")
+    entries = [constant(x), *[operation("concatenate", [i, i], axis=0) for i in range(1, 60)]]
+    entries.append(operation("concatenate", [0, 60], axis=0))
+    np.testing.assert_array_equal(loaded(entries).predict(np.ones((2, 3))), np.ones((2, 3)))
+
+
+def test_a_shape_is_not_as_long_as_a_file_says() -> None:
+    """A list of 10 ** 9 unknown lengths would take 8 GB."""
+    long = operation("iota", [], length=10**9, dtype="int64")
+    with pytest.raises(ValueError, match=r"cannot stand for a shape: .*at most 64"):
+        loaded([long, operation("reshape", [0], shape={"entry": 1})])
+    loaded([long, operation("concatenate", [1, 1], axis=0)])
+
+
 ADJOINTS: dict[str, tuple[Callable[[], list[Entry]], str]] = {
     # Libraries read past the end of an array that is shorter than it should be.
     "samples for a kernel": (
