@@ -20,6 +20,7 @@ from multikeras.utils.generic_utils import slice_arrays, to_list, unpack_singlet
 #: Names of Keras 1 and 2 for what is there under another name.
 Container = Network
 Node = CallRecord
+ConvRecurrent2D: Any
 Recurrent: Any
 
 
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> Any:
         from multikeras.layers import RNN
 
         return RNN
+    if name == "ConvRecurrent2D":
+        from multikeras.layers import ConvRNN2D
+
+        return ConvRNN2D
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -17,6 +17,7 @@ from multikeras.layers.convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
 from multikeras.layers.dense import Dense
 from multikeras.layers.dropout import Dropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from multikeras.layers.embedding import Embedding
+from multikeras.layers.gated import Highway, MaxoutDense
 from multikeras.layers.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
@@ -163,6 +164,8 @@ _KNOWN: dict[str, Any] = {layer.__name__: layer for layer in (*_LAYERS, *_CELLS)
 keras1.accept(_KNOWN)
 Layer.add_weight = keras1.shape_first(Layer.add_weight)  # type: ignore[method-assign]
 _KNOWN.update({old: _KNOWN[present] for old, present in keras1.ALIASES.items()})
+# For the models of Keras 1; both have their old arguments and no others.
+_KNOWN.update({layer.__name__: layer for layer in (Highway, MaxoutDense)})
 
 
 def __getattr__(name: str) -> Any:

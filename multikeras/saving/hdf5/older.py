@@ -84,6 +84,9 @@ def present_configuration(content: Any) -> Any:
         kind, config = made["class_name"], made["config"]
         if kind == "Merge" and {"mode", "concat_axis"} <= set(config):
             return {**made, **_merge(config)}
+        if kind == "TimeDistributedDense":
+            # Dense computes over the last axis.
+            return {**made, "class_name": "Dense", "config": {k: v for k, v in config.items() if k != "input_length"}}
         axis = config.get("axis")
         if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
             config["axis"] = axis[0]
