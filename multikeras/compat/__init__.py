@@ -36,6 +36,16 @@ class _Top(ModuleType):
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(sys.modules[_OURS])})
 
+    def __reduce__(self) -> Any:
+        return _described(self)
+
+
+def _described(module: ModuleType) -> Any:
+    """A module as pickles have it that send functions of a program, with what they use, to other processes."""
+    from multikeras.compat import processes
+
+    return processes.module, (module.__name__, processes.told())
+
 
 class _Old(ModuleType):
     """A module of an older Keras: its names are looked up in the modules that have them today."""
@@ -55,6 +65,9 @@ class _Old(ModuleType):
         raise AttributeError(
             f"module {self.__name__!r} has no attribute {name!r} (looked up in {', '.join(self._sources)})"
         )
+
+    def __reduce__(self) -> Any:
+        return _described(self)
 
     def _modules(self) -> list[ModuleType]:
         return [importlib.import_module(source) for source in self._sources]
@@ -144,9 +157,10 @@ def install(backend: str | None = None) -> None:
         )
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
-    from multikeras.compat import tensors
+    from multikeras.compat import processes, tensors
 
     tensors.install()
+    processes.install()
     if backend is not None:
         _answer(backend)
 
@@ -160,9 +174,10 @@ def uninstall() -> None:
         if (top == _THEIRS and module.__name__.partition(".")[0] in (_OURS, _THEIRS)) or isinstance(module, _Old):
             del sys.modules[name]
     _answer(None)
-    from multikeras.compat import tensors
+    from multikeras.compat import processes, tensors
 
     tensors.uninstall()
+    processes.uninstall()
 
 
 def _answer(word: str | None) -> None:

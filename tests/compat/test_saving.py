@@ -173,3 +173,50 @@ def test_activations_that_are_layers_known_by_name(tmp_path: Path, name: str, ki
         np.testing.assert_array_equal(made.predict(X), model.predict(X))
     finally:
         del get_custom_objects()[name]
+
+
+PARENT = """
+import multiprocessing
+import pickle
+
+import numpy as np
+
+if __name__ == "__main__":
+    import multikeras.compat
+
+    multikeras.compat.install(backend="tensorflow")
+
+import keras
+import keras.layers.core
+from keras import backend as K
+from keras.models import Sequential, load_model
+from keras.layers import Dense
+
+
+def child(path, model, modules, answers):
+    assert all(a is b for a, b in zip(modules, (keras, keras.layers.core)))
+    x = np.ones((1, 2))
+    answers.put((keras.__version__, K.backend(), load_model(path).predict(x).tolist(), model.predict(x).tolist()))
+
+
+if __name__ == "__main__":
+    model = Sequential([Dense(2, input_dim=2)])
+    model.compile("sgd", "mse")
+    model.save("m.h5")
+    assert pickle.loads(pickle.dumps(keras)) is keras
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=child, args=("m.h5", model, (keras, keras.layers.core), answers))
+    process.start()
+    version, backend, one, other = answers.get(timeout=50)
+    process.join()
+    assert (version, backend) == ("2.3.1", "tensorflow"), (version, backend)
+    assert one == other == model.predict(np.ones((1, 2))).tolist()
+    print("passed")
+"""
+
+
+def test_models_in_processes_that_are_not_forked(python: Any, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PARENT)
+    process = python(str(tmp_path / "program.py"), "here")
+    assert process.stdout == "passed\n", process.stderr
