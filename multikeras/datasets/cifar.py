@@ -23,9 +23,13 @@ def batch(path: Path, labels: str) -> Pair:
     """
     content: Any = unpickled(path.read_bytes(), str(path), encoding="bytes")
     try:
-        pictures = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
-        numbers = np.asarray(content[labels.encode("ascii")], dtype=np.uint8)
-    except (KeyError, TypeError, ValueError) as error:
+        pictures, numbers = content[b"data"], content[labels.encode("ascii")]
+        if not isinstance(pictures, np.ndarray) or {*map(type, numbers)} - {int}:
+            # Lists of lists may stand for more than any memory holds.
+            raise TypeError("pictures are an array and labels whole numbers")
+        pictures = np.asarray(pictures, dtype=np.uint8).reshape(-1, 3, 32, 32)
+        numbers = np.asarray(numbers, dtype=np.uint8)
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a batch of CIFAR: {error!r}. Delete it to fetch it again.") from error
     if config.image_data_format() == "channels_last":
         pictures = np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
 import numpy as np
 
@@ -12,6 +13,8 @@ __all__ = ["load_data"]
 
 ORIGIN = KERAS_FILES
 _DIRECTORY = "datasets/fashion-mnist"
+#: Bytes of the largest file, that of 60,000 pictures.
+_LONGEST = 16 + 60_000 * 784
 
 
 def load_data() -> tuple[Pair, Pair]:
@@ -42,6 +45,9 @@ def _read(name: str, header: int) -> np.ndarray:
     path = fetched(name, ORIGIN + name, directory=_DIRECTORY)
     try:
         with gzip.open(path, "rb") as file:
-            return np.frombuffer(file.read(), np.uint8, offset=header).copy()
-    except (gzip.BadGzipFile, EOFError, ValueError) as error:
+            content = file.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise ValueError(f"it unfolds to more than {_LONGEST:,} bytes")
+        return np.frombuffer(content, np.uint8, offset=header).copy()
+    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{path} is not the data set's file: {error}. Delete it to fetch it again.") from error

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
-from multikeras.datasets.sources import KERAS_FILES, Pair, arrays, fetched, number_of_words, shuffled, word_sequences
+from multikeras.datasets.sources import (
+    KERAS_FILES,
+    Pair,
+    arrays,
+    fetched,
+    number_of_words,
+    numbers_of_words,
+    shuffled,
+    word_sequences,
+)
 
 __all__ = ["get_word_index", "load_data"]
 
@@ -65,5 +73,4 @@ def load_data(
 
 def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
     """The number of each word, before `index_from` is added; fetched once (0.6 MB)."""
-    with open(fetched(path, WORDS_ORIGIN, WORDS_HASH), encoding="utf-8") as file:
-        return dict(json.load(file))
+    return numbers_of_words(fetched(path, WORDS_ORIGIN, WORDS_HASH))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from multikeras import config
+from multikeras.saving.reading.archives import members
 from multikeras.utils.downloads import get_file
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -78,16 +80,34 @@ class _Array:
         self.value = self.value.reshape(shape, order="F" if is_fortran else "C")
 
 
+class _Function:
+    """A function that a pickle may call, and not change: `BUILD` would write into its defaults."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it changes a function")
+
+
+@_Function
 def _reconstruct(*_: Any) -> _Array:
     return _Array()
 
 
+@_Function
 def _scalar(kind: _Type, content: Any = b"") -> Any:
     if kind.dtype.hasobject:
         raise pickle.UnpicklingError("it holds a number that is none")
     return np.frombuffer(content.encode("latin1") if isinstance(content, str) else content, kind.dtype)[0]
 
 
+@_Function
 def _encoded(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
@@ -115,24 +135,36 @@ class _Numbers(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}, which a data set has no use for")
 
 
-def _plain(value: Any, known: dict[int, Any]) -> Any:
-    """What was read, with arrays in the place of their descriptions."""
+def _plain(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+    """What was read, with arrays in the place of their descriptions.
+
+    Args:
+        value: What was read.
+        known: What was met before, by its identity, beside what it became: a few objects that hold each other twice
+            stand for more than any memory.
+    """
+    if not isinstance(value, (_Array, list, tuple, dict)):
+        return value
     if id(value) in known:
-        return known[id(value)]
+        return known[id(value)][1]
+    made: Any
     if isinstance(value, _Array):
-        found = known[id(value)] = value.value
-        if found.dtype.hasobject:
-            found[...] = _filled(found, [_plain(entry, known) for entry in found.ravel()])
-        return found
-    if isinstance(value, list):
-        listed = known[id(value)] = []
-        listed.extend(_plain(entry, known) for entry in value)
-        return listed
-    if isinstance(value, tuple):
-        return tuple(_plain(entry, known) for entry in value)
-    if isinstance(value, dict):
-        return {key: _plain(entry, known) for key, entry in value.items()}
-    return value
+        made = value.value
+        known[id(value)] = value, made
+        if made.dtype.hasobject:
+            made[...] = _filled(made, [_plain(entry, known) for entry in made.copy().ravel()])
+    elif isinstance(value, list):
+        made = []
+        known[id(value)] = value, made
+        made.extend(_plain(entry, known) for entry in value)
+    elif isinstance(value, tuple):
+        made = tuple(_plain(entry, known) for entry in value)
+        known[id(value)] = value, made
+    else:
+        made = {}
+        known[id(value)] = value, made
+        made.update((key, _plain(entry, known)) for key, entry in value.items())
+    return made
 
 
 def _filled(like: np.ndarray, entries: Sequence[Any]) -> np.ndarray:
@@ -163,15 +195,11 @@ def arrays(path: str, names: Sequence[str]) -> list[np.ndarray]:
     Raises:
         ValueError: If it is no npz file, lacks one of them, or holds what could run code.
     """
-    found = []
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name in names:
-                with archive.open(f"{name}.npy") as member:
-                    found.append(_array(io.BytesIO(member.read()), f"{name!r} in {path}"))
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{path} is not the data set's file: {error}. Delete it to fetch it again.") from error
-    return found
+        found = members(path, {f"{name}.npy": True for name in names})
+    except ValueError as error:
+        raise ValueError(f"{path} is not the data set's file: {error} Delete it to fetch it again.") from error
+    return [_array(io.BytesIO(found[f"{name}.npy"]), f"{name!r} in {path}") for name in names]
 
 
 def _array(file: io.BytesIO, where: str) -> np.ndarray:
@@ -179,15 +207,24 @@ def _array(file: io.BytesIO, where: str) -> np.ndarray:
         version = npy.read_magic(file)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read_header(file)
+        content = file.read()
         if dtype.hasobject:
-            content = unpickled(file.read(), where, encoding="latin1")
-            if not isinstance(content, np.ndarray):
-                raise ValueError(f"it holds {type(content).__name__}, and no array")
-            return content.reshape(shape)
+            return _texts(unpickled(content, where, encoding="latin1"), len(content)).reshape(shape)
+        if prod(shape) * dtype.itemsize != len(content):
+            raise ValueError(f"it declares shape {shape} of type {dtype}, and holds {len(content):,} bytes")
         file.seek(0)
         return npy.read_array(file, allow_pickle=False)
     except ValueError as error:
         raise ValueError(f"{where} cannot be read: {error}") from error
+
+
+def _texts(content: Any, size: int) -> np.ndarray:
+    """An array of lists, none of which stands in a pickle of that many bytes for more than it holds."""
+    if not isinstance(content, np.ndarray):
+        raise ValueError(f"it holds {type(content).__name__}, and no array")
+    if sum(len(entry) for entry in content.ravel() if isinstance(entry, list)) > size:
+        raise ValueError(f"its lists have more entries than it has bytes, {size:,}")
+    return content
 
 
 def word_sequences(
@@ -231,6 +268,21 @@ def number_of_words(name: str, num_words: int | None, kwargs: dict[str, Any]) ->
     if kwargs:
         raise TypeError(f"{name}.load_data takes no argument {', '.join(map(repr, sorted(kwargs)))}.")
     return num_words
+
+
+def numbers_of_words(path: str) -> dict[str, int]:
+    """The table of a file that numbers words.
+
+    Raises:
+        ValueError: If it is another file.
+    """
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or {*map(type, found.values())} - {int}:
+            raise ValueError("it is no table of numbers")
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"{path} is not the data set's file: {error}. Delete it to fetch it again.") from error
+    return found
 
 
 def shuffled(generator: np.random.RandomState, *columns: np.ndarray) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ import json
 import pickle
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -307,3 +308,83 @@ def test_pickles_of_arrays_are_read(protocol: int) -> None:
     assert found["number"] == 2.5 and found["lists"].tolist() == [[1, 2], [3]]
     np.testing.assert_array_equal(found["nested"][0], [0, 1, 2])
     assert found["tuple"][0] == 1 and found["tuple"][1][0].tolist() == [1, 1]
+
+
+def _laughs(kind: str) -> bytes:
+    """A pickle of sixty objects, each of which holds the one before twice: 2 ** 60 in all."""
+    text = b"]" if kind == "list" else b")"
+    for i in range(60):
+        put, get = b"q" + bytes([i]), b"h" + bytes([i])
+        text += put
+        if kind == "tuple":
+            text += get + b"\x86"
+        elif kind == "list":
+            text += b"0](" + get + get + b"e"
+        else:
+            text += b"0}(K\x01" + get + b"K\x02" + get + b"u"
+    return b"\x80\x02" + text + b"."
+
+
+@pytest.mark.parametrize("kind", ["tuple", "list", "dict"])
+def test_few_objects_that_stand_for_many_are_read_once(kind: str) -> None:
+    found = unpickled(_laughs(kind), "the file")
+    depth = 0
+    while found:
+        one, other = found.values() if isinstance(found, dict) else found
+        assert one is other
+        found, depth = one, depth + 1
+    assert depth == 60
+
+
+def test_pictures_are_an_array(server: tuple[Path, str]) -> None:
+    """NumPy would count the entries of lists in lists, 2 ** 60 of them."""
+    home = config.home() / "datasets" / "cifar-100-python"
+    home.mkdir(parents=True)
+    (home / "train").write_bytes(b"\x80\x02}(U\x04data" + _laughs("list")[2:-1] + b"U\x0bfine_labels]u.")
+    with pytest.raises(ValueError, match=r"train is not a batch of CIFAR: .*pictures are an array"):
+        cifar100.load_data()
+
+
+def test_functions_of_pickles_stay_as_they_are() -> None:
+    changed = _name("numpy.core.multiarray", "scalar") + b"N}U\x0c__defaults__K\x01\x85s\x86b."
+    with pytest.raises(ValueError, match="it changes a function"):
+        unpickled(b"\x80\x02" + changed, "the file")
+
+
+def _npy(shape: str, kind: str, content: bytes) -> bytes:
+    header = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + content
+
+
+def test_arrays_of_more_than_a_file_holds_are_refused(server: tuple[Path, str]) -> None:
+    home = config.home() / "datasets"
+    home.mkdir()
+    for content, words in (
+        (_npy("(10000000000000,)", "<f8", b""), "declares shape"),
+        (_npy("(2,)", "<f8", b"12345678"), "declares shape .* holds 8 bytes"),
+        (_npy("(1,)", "|O", pickle.dumps(ragged([7] * 1000)[[0] * 1000], 2)), "more entries than it has bytes"),
+        (bytes(200 << 20), "declares 209,715,200 bytes"),
+    ):
+        with zipfile.ZipFile(home / "mnist.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in ("x_train", "y_train", "x_test", "y_test"):
+                archive.writestr(f"{name}.npy", content)
+        with pytest.raises(ValueError, match=rf"mnist\.npz.*{words}"):
+            mnist.load_data()
+    labels = home / "fashion-mnist" / "train-labels-idx1-ubyte.gz"
+    labels.parent.mkdir()
+    for content, words in (
+        (gzip.compress(bytes(60 << 20)), "unfolds to more than"),
+        (b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 20, "invalid block type"),
+    ):
+        labels.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"labels-idx1-ubyte\.gz is not .*{words}"):
+            fashion_mnist.load_data()
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"a": "b"}', "{", "[" * 100_000])
+def test_tables_of_words_are_tables_of_numbers(server: tuple[Path, str], text: str) -> None:
+    home = config.home() / "datasets"
+    home.mkdir()
+    (home / "imdb_word_index.json").write_text(text)
+    with pytest.raises(ValueError, match=r"imdb_word_index\.json is not the data set's file"):
+        imdb.get_word_index()
