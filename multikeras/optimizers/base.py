@@ -55,12 +55,13 @@ class Optimizer:
 
         Args:
             **keywords: `clipnorm`, the largest norm of all gradients together, and `clipvalue`, the largest size of
-                any entry of a gradient; 0 is no limit.
+                any entry of a gradient; 0 is no limit. `name`, which tf.keras has in its files, is of no use here.
 
         Raises:
             TypeError: If there is another keyword.
             ValueError: If a limit is negative.
         """
+        keywords.pop("name", None)
         unknown = sorted(keywords.keys() - {"clipnorm", "clipvalue"})
         if unknown:
             raise TypeError(

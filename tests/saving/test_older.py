@@ -458,24 +458,3 @@ def test_every_layer_understands_what_keras_1_called_dtype() -> None:
         "float64",
         "float32",
     ]
-
-
-def test_what_tf_keras_writes_besides() -> None:
-    def layer(kind: str, **config: Any) -> dict[str, Any]:
-        return {"class_name": kind, "config": {"name": kind.lower(), "trainable": True, "dtype": "float32", **config}}
-
-    begin = {"batch_input_shape": [None, 6, 6, 1], "dtype": "float32", "sparse": False, "ragged": False, "name": "i"}
-    layers = [
-        {"class_name": "InputLayer", "config": begin},
-        layer("Conv2D", filters=2, kernel_size=[3, 3], groups=1, data_format="channels_last"),
-        layer("BatchNormalization", axis=[3]),
-        layer("GlobalAveragePooling2D", data_format="channels_last", keepdims=False),
-        layer("Reshape", target_shape=[1, 2]),
-        layer("GRU", units=3, time_major=False, reset_after=True),
-    ]
-    content = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}, "keras_version": "2.9.0"}
-    model = model_from_json(json.dumps(content))
-    assert model.predict(np.ones((2, 6, 6, 1))).shape == (2, 3)
-    layers[1]["config"]["groups"] = 2
-    with pytest.raises(ValueError, match="Conv2D does not take 'groups'"):
-        model_from_json(json.dumps(content))
