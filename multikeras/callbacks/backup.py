@@ -27,6 +27,9 @@ _NO_STATE = frozenset({"model", "params", "validation_data", "_model"})
 
 _FORMAT = 1
 
+#: Words that NumPy's generator draws from.
+_WORDS = 624
+
 #: What reading a damaged backup may raise.
 _UNREADABLE = (
     *(ArithmeticError, AttributeError, BadZipFile, EOFError, LookupError, MemoryError, NotImplementedError, OSError),
@@ -141,6 +144,9 @@ class BackupAndRestore(Callback):
         shapes = [list(K.int_shape(v)) for v in variables]
         try:
             with open(self.path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                # They are written as they are, not packed.
+                if sum(member.file_size for member in file.zip.infolist()) > self.path.stat().st_size:
+                    raise ValueError("it unfolds to more than it holds")
                 arrays = {name: file[name] for name in file.files}
             content = json.loads(arrays.pop("content").item())
             if content.get("format") != _FORMAT or content["shapes"] != shapes:
@@ -149,6 +155,9 @@ class BackupAndRestore(Callback):
             named = [arrays[f"variable_{i}"] for i in range(len(variables))]
             values = [(v, array.reshape(shape)) for v, array, shape in zip(variables, named, shapes, strict=True)]
             kind, *rest = content["numpy"]
+            if type(rest[0]) is not int or not 0 <= rest[0] <= _WORDS:
+                # NumPy would read its words from there.
+                raise ValueError(f"its generator stands at word {rest[0]}")
             numpy_state = (kind, arrays["numpy_words"], *rest)
             np.random.RandomState().set_state(numpy_state)
             version, internal, gauss = content["python"]

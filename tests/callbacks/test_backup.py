@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,9 @@ def _changed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     "change",
     [
         lambda content: content["numpy"].__setitem__(0, "PCG64"),
+        # Where NumPy looks for its next number.
+        lambda content: content["numpy"].__setitem__(1, 10**9),
+        lambda content: content["numpy"].__setitem__(1, -1),
         lambda content: content["python"][1].pop(),
         lambda content: content.pop("callbacks"),
         lambda content: content["callbacks"][0].__setitem__(1, {"a": 5}),
@@ -155,6 +159,15 @@ def test_a_damaged_backup_changes_nothing(tmp_path: Path, change: Callable[[dict
         np.testing.assert_array_equal(one, other)
     now: Any = np.random.get_state()
     np.testing.assert_array_equal(now[1], state[1])
+
+
+def test_a_backup_holds_what_it_unfolds_to(tmp_path: Path) -> None:
+    interrupted(tmp_path, 1)
+    path = BackupAndRestore(tmp_path).path
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more.npy", bytes(10 << 20))
+    with pytest.raises(ValueError, match="unfolds to more than it holds"):
+        model_of().fit(X, Y, epochs=3, verbose=0, callbacks=[BackupAndRestore(tmp_path)])
 
 
 def test_a_backup_does_not_say_where_others_write(tmp_path: Path) -> None:
