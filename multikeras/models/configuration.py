@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from multikeras.graph.tensor import Tensor
@@ -143,9 +143,24 @@ def _to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str,
         [outputs[name, node][i] for name, node, i in _listed(config[key])] for key in ("input_layers", "output_layers")
     ]
     made = cls(inputs=_one(ends[0]), outputs=_one(ends[1]), name=config.get("name"))
+    _keep_order(made, layers.values())
     if config.get("trainable") is False:
         made.trainable = False
     return made
+
+
+def _keep_order(model: Network, layers: Iterable[Layer]) -> None:
+    """Brings the layers of a model into the order of its configuration, in which files hold their weights.
+
+    What Keras 3 puts between layers for masks counts in its order, and is no layer here.
+    """
+    known = {id(layer): layer for layer in layers if not isinstance(layer, Operations)}
+    found = model._layers or []
+    places = [i for i, layer in enumerate(found) if id(layer) in known]
+    present = {id(layer) for layer in found}
+    listed = (layer for key, layer in known.items() if key in present)
+    for place, layer in zip(places, listed, strict=True):
+        found[place] = layer
 
 
 def _connect(

@@ -159,6 +159,62 @@ def shared_at_two_depths() -> Any:
     return keras.Model(x, L.Add()([L.Multiply()([p, p]) for p in (x, far, farther, near, late, early, long)]))
 
 
+def masks() -> Any:
+    x = keras.Input((5, 4))
+    m = L.Masking()(x)
+    h = L.LSTM(3, return_sequences=True)(L.Dense(3, activation="tanh")(m))
+    joined = L.Concatenate()([m, L.Dropout(0.5)(m)])
+    residual = L.Add()([m, L.Dense(4)(m)])
+    return keras.Model(x, [L.GRU(2)(h), L.Bidirectional(L.LSTM(2))(joined), L.GlobalAveragePooling1D()(residual)])
+
+
+def words() -> Any:
+    x = keras.Input((6,), dtype="int32")
+    e = L.Embedding(5, 4, mask_zero=True)(x)
+    return keras.Model(x, [L.TimeDistributed(L.Dense(2))(e), L.LSTM(3)(L.Concatenate(axis=1)([e, e]))])
+
+
+def masks_lost() -> Any:
+    """Layers that take no mask, or none beside a state, or beside a tensor without one."""
+    x, y = keras.Input((5, 4)), keras.Input((5, 4))
+    m, state = L.Masking()(x), L.Dense(3)(L.Flatten()(y))
+    inner = keras.Sequential([keras.Input((5, 4)), L.Dense(4), L.Conv1D(2, 2)])
+    ends = [L.Flatten()(m), L.GRU(3)(m, initial_state=state), L.LSTM(2)(L.Add()([m, y])), L.Flatten()(inner(m))]
+    return keras.Model([x, y], L.Concatenate()(ends))
+
+
+def masks_lost_in_a_row() -> Any:
+    return keras.Sequential([keras.Input((5, 4)), L.Masking(), L.Dense(3), L.Conv1D(2, 2), L.GlobalMaxPooling1D()])
+
+
+def order_with_masks() -> Any:
+    """Two equal layers, of which the first in the file is the second one if what drops a mask counts."""
+    x, y = keras.Input((5, 4)), keras.Input((5, 4))
+    near = L.Flatten()(L.Dense(4)(L.Masking()(x)))
+    far = L.Flatten()(L.Activation("tanh")(L.Dense(4)(y)))
+    return keras.Model([x, y], L.Concatenate()([near, far]))
+
+
+def different_masks() -> Any:
+    x, y = keras.Input((5, 4)), keras.Input((5, 4))
+    return keras.Model([x, y], L.LSTM(2)(L.Add()([L.Masking()(x), L.Masking()(y)])))
+
+
+def own_mask() -> Any:
+    x = keras.Input((5, 4))
+    return keras.Model(x, L.LSTM(2)(x, mask=keras.ops.any(keras.ops.greater(x, 0.5), axis=-1)))
+
+
+def model_at_the_end() -> Any:
+    """A model that makes the output, of its first call and its only one."""
+    x = keras.Input((4,))
+    inner = keras.Model(x, L.Dense(4, activation="tanh")(x), name="inner")
+    last = keras.Model(x, L.Dense(2)(x), name="last")
+    z = keras.Input((4,))
+    first = inner(z)
+    return keras.Model(z, [first, last(inner(first))])
+
+
 def graph(choose: random.Random, depth: int = 0) -> Any:
     """Layers of equal shape, shared and inside other models, so that only results tell a wrong order."""
     inputs = [keras.Input((3,)) for _ in range(choose.randint(1, 2))]
@@ -204,8 +260,25 @@ MODELS = {
         operations,
         sums,
         shared_at_two_depths,
+        masks,
+        words,
+        masks_lost,
+        masks_lost_in_a_row,
+        order_with_masks,
+        different_masks,
+        own_mask,
+        model_at_the_end,
     )
 }
+
+
+def data(numbers: Any, tensor: Any) -> Any:
+    """Values for an input; the first sequence ends early, with zeros."""
+    shape = (2, *tensor.shape[1:])
+    made = numbers.randint(1, 5, shape) if "int" in tensor.dtype else numbers.randn(*shape)
+    if len(shape) == 3 or "int" in tensor.dtype:
+        made[0, 3 + numbers.randint(2) :] = 0
+    return made.astype(tensor.dtype)
 
 
 def make(directory: Path) -> None:
@@ -217,7 +290,7 @@ def make(directory: Path) -> None:
             weight.assign(numbers.randn(*weight.shape) * 0.4 if len(weight.shape) > 1 else numbers.rand(*weight.shape))
         inside = model._inputs_struct if hasattr(model, "_inputs_struct") else None
         inside = model.inputs if inside is None else inside
-        arrays = [numbers.randn(2, *each.shape[1:]).astype("float32") for each in keras.tree.flatten(inside)]
+        arrays = [data(numbers, each) for each in keras.tree.flatten(inside)]
         given = keras.tree.pack_sequence_as(inside, arrays)
         outputs = [np.asarray(each, "float32") for each in keras.tree.flatten(model(given))]
         saved = {f"input_{i}": v for i, v in enumerate(arrays)} | {f"output_{i}": v for i, v in enumerate(outputs)}

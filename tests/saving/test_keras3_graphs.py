@@ -12,15 +12,20 @@ import pytest
 from keras3_scripts import keras3
 
 from multikeras import backend as K
-from multikeras.layers import Layer
-from multikeras.models import load_model
+from multikeras.layers import GRU, LSTM, Add, Dense, Input, Layer, Masking, Multiply, Softmax
+from multikeras.models import Model, load_model
 from multikeras.utils import register_keras_serializable
 
 ENDINGS = ("keras", "h5")
 #: What is not read, and what the error says.
-REFUSED = {"operations": r"(operation Exp 'exp' of Keras 3|Unknown layer 'Exp')"}
-#: What computes in float32 here, and so does not come back with the results of float16.
-NOT_BACK = {("policies", "keras"), ("policies", "h5")}
+REFUSED = {
+    "operations": r"(operation Exp 'exp' of Keras 3|Unknown layer 'Exp')",
+    "different_masks": r"LSTM '.*' computes with another mask in Keras 3 than here",
+    "own_mask": r"LSTM '.*' computes with another mask in Keras 3 than here",
+}
+#: What computes in float32 here, and so does not come back with the results of float16; and what has a layer here that
+#: drops a mask, which there is none of there.
+NOT_BACK = {"masks_lost", "masks_lost_in_a_row", "order_with_masks", "policies"}
 
 
 class Scale(Layer):
@@ -107,7 +112,7 @@ def test_they_predict_the_same_there_again(theirs: Path) -> None:
     wanted = set()
     for path in sorted(theirs.glob("*.npz")):
         for ending in ENDINGS:
-            if path.stem in REFUSED or (path.stem, ending) in NOT_BACK:
+            if path.stem in REFUSED or path.stem in NOT_BACK:
                 continue
             model = read(theirs / f"{path.stem}.{ending}")
             ours = theirs / f"{path.stem}_ours.{ending}"
@@ -153,6 +158,42 @@ def test_dictionaries_of_inputs_and_outputs_keep_their_keys(each_backend: str, t
     model.compile("sgd", {"first": "mse", "second": "mae"}, loss_weights={"first": 0.5})
     values = model.evaluate(dict(zip("ab", inputs, strict=True)), {"second": outputs[1] + 1.0, "first": outputs[0]})
     np.testing.assert_allclose(values[:1], [1.0], atol=1e-5)
+
+
+def test_masks_that_differ_there_are_named(tmp_path: Path) -> None:
+    x, y = Input((5, 4)), Input((5, 4))
+    one, other = Masking()(x), Masking()(y)
+    for model, named in (
+        (Model([x, y], LSTM(2, name="of_two")(Add()([one, other]))), "LSTM 'of_two'"),
+        (Model([x, y], LSTM(2, name="of_one")(Add()([one, y]))), "LSTM 'of_one'"),
+        (Model([x, y], GRU(2, name="with_state")([one, GRU(2)(y)])), "GRU 'with_state'"),
+        (Model(x, Multiply(name="product")([one, one])), "Multiply 'product'"),
+        (Model(x, Softmax(name="shares")(one)), "Softmax 'shares'"),
+    ):
+        for ending in ENDINGS:
+            with pytest.warns(UserWarning, match=f"Keras 3 will predict something else with this file: {named} has"):
+                model.save(tmp_path / f"model.{ending}")
+            values = [np.eye(5, 4)[None]] * len(model.inputs)
+            values = values if len(values) > 1 else values[0]
+            # By the rules of here it comes back as it was.
+            back = load_model(tmp_path / f"model.{ending}")
+            np.testing.assert_array_equal(back.predict(values), model.predict(values))
+    model = Model(x, LSTM(2)(Add()([one, Dense(4)(one)])))
+    model.save(tmp_path / "model.keras")
+
+
+def test_calls_of_a_model_that_makes_outputs_are_told_apart(tmp_path: Path) -> None:
+    x, z = Input((4,)), Input((4,))
+    inner = Model(x, Dense(4, activation="tanh")(x))
+    first = inner(z)
+    model = Model(z, [first, inner(first)])
+    values = np.random.RandomState(0).rand(3, 4)
+    for ending in ENDINGS:
+        model.save(tmp_path / f"model.{ending}")
+        for one, other in zip(
+            load_model(tmp_path / f"model.{ending}").predict(values), model.predict(values), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_layer_in_several_places_is_one_layer(theirs: Path) -> None:

@@ -16,6 +16,51 @@ def flat_ends(ends: Any) -> list[list[Any]]:
     return [end for entry in ends for end in flat_ends(entry)]
 
 
+#: Key beside a model inside another one: outputs of the other one count its calls from one, as Keras 3 does there.
+FROM_ONE = "multikeras_calls_from_one"
+
+
+def counted_from_zero(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model whose outputs name calls by numbers from zero.
+
+    In outputs, and there alone, Keras 3 counts the calls of a model from one; zero is the last.
+    """
+    calls = {
+        layer.get("name"): len(layer["inbound_nodes"]) for layer in config["layers"] if _is_counted_from_one(layer)
+    }
+
+    def counted(ends: Any) -> Any:
+        if isinstance(ends, Mapping):
+            return {key: counted(end) for key, end in ends.items()}
+        if not isinstance(ends, list):
+            return ends
+        if len(ends) == 3 and isinstance(ends[0], str):
+            name, number, tensor = ends
+            return [name, (number - 1) % calls[name] if name in calls else number, tensor]
+        return [counted(end) for end in ends]
+
+    return {**config, "output_layers": counted(config["output_layers"])} if calls else dict(config)
+
+
+def _is_counted_from_one(layer: Mapping[str, Any]) -> bool:
+    inside, nodes = layer.get("config"), layer.get("inbound_nodes")
+    if not isinstance(inside, Mapping) or "output_layers" not in inside or not nodes:
+        return False
+    return layer.get(FROM_ONE) is True or any(isinstance(node, Mapping) for node in nodes)
+
+
+def counted_from_one(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model of ours whose outputs name calls as Keras 3 does; see `counted_from_zero`."""
+    several = {
+        layer["name"]
+        for layer in config["layers"]
+        if len(layer.get("inbound_nodes", ())) > 1 and "output_layers" in layer["config"]
+    }
+    ends = [[name, number + (name in several), tensor] for name, number, tensor in config["output_layers"]]
+    layers = [{**layer, FROM_ONE: True} if layer.get("name") in several else layer for layer in config["layers"]]
+    return {**config, "layers": layers, "output_layers": ends} if several else dict(config)
+
+
 def name_ends(made: dict[str, Any], config: Mapping[str, Any]) -> None:
     """Lets inputs and outputs have the keys of their dictionaries for names, where no layer has that name already."""
     taken = {layer["name"] for layer in made["layers"]}

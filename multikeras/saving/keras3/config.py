@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from multikeras.saving.keras3.calls import flat_ends, name_ends, sources
+from multikeras.saving.keras3 import masks
+from multikeras.saving.keras3.calls import FROM_ONE, counted_from_zero, flat_ends, name_ends, sources
 
 #: Classes of models, by the name that they have there.
 MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
@@ -321,6 +322,9 @@ def _without_numbers(content: Any) -> Any:
 
 
 def _model(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    unmasked: list[tuple[str, int]] = []
+    if kind != "Sequential":
+        config, unmasked = masks.without_operations(counted_from_zero(config))
     layers = [from_keras3(layer) for layer in config["layers"]]
     made: dict[str, Any] = {"name": config.get("name"), "layers": layers}
     if config.get("trainable") is False:
@@ -329,9 +333,11 @@ def _model(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
         shape = config.get("build_input_shape")
         if shape is not None and layers and layers[0]["class_name"] != "InputLayer":
             layers[0]["config"].setdefault("batch_input_shape", list(shape))
+        made["layers"] = masks.unmask_chain(layers, config)
         return made
     for key in ("input_layers", "output_layers"):
         made[key] = flat_ends(config[key])
+    masks.unmask(made, unmasked)
     name_ends(made, config)
     return made
 
@@ -407,7 +413,10 @@ def with_listed_inputs(content: Any) -> Any:
         return "hard_sigmoid"
     if content == OTHER_HARD_SIGMOID:
         return "hard_sigmoid_6"
+    if "output_layers" in content and isinstance(content.get("layers"), list):
+        content = counted_from_zero(content)
     made = {key: with_listed_inputs(value) for key, value in content.items()}
+    made.pop(FROM_ONE, None)
     if isinstance(made.get("class_name"), str):
         made["class_name"] = made["class_name"].removeprefix(APART_FROM_THEIRS)
     if isinstance(made.get("config"), dict):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from multikeras import lookup
+from multikeras.saving.keras3 import masks
+from multikeras.saving.keras3.calls import FROM_ONE, counted_from_one
 from multikeras.saving.keras3.config import (
     APART_FROM_THEIRS,
     DIGEST,
@@ -54,6 +56,8 @@ def to_keras3(content: Mapping[str, Any]) -> dict[str, Any]:
     if "inbound_nodes" in content:
         result["name"] = content["name"]
         result["inbound_nodes"] = content["inbound_nodes"]
+    if FROM_ONE in content:
+        result[FROM_ONE] = content[FROM_ONE]
     return result
 
 
@@ -73,6 +77,9 @@ def readable_by_all(content: Any) -> Any:
         return [readable_by_all(entry) for entry in content]
     if not isinstance(content, Mapping):
         return content
+    if "output_layers" in content:
+        masks.warn_of_others(content)
+        content = counted_from_one(content)
     made = {key: readable_by_all(_activation_to_keras3(key, value)) for key, value in content.items()}
     if isinstance(made.get("class_name"), str) and isinstance(made.get("config"), dict):
         _set_apart(made)
