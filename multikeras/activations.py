@@ -143,6 +143,11 @@ def serialize(activation: Any) -> Any:
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The activation of this name or configuration; that may be one of a layer such as `LeakyReLU`."""
     known = _KNOWN
+    if isinstance(name, Mapping):
+        from multikeras.saving.keras3 import config
+
+        # Files describe hard_sigmoid as Keras 3 computes it, and programs give what they find there to from_config.
+        name = config.with_listed_inputs(name)
     if isinstance(name, Mapping) and name.get("class_name") in _LAYERS:
         from multikeras import layers
 

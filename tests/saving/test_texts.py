@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from multikeras.layers import LSTM, Concatenate, Dense, Embedding, Input, Lambda
 from multikeras.models import (
     Model,
     Sequential,
+    model_from_config,
     model_from_json,
     model_from_yaml,
     serialize_model,
@@ -144,3 +146,21 @@ def test_bytes_hold_the_compiled_model() -> None:
     for m in (model, made):
         m.train_on_batch(x, np.ones((1, 2)))
     np.testing.assert_array_equal(made.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("name", ["hard_sigmoid", "hard_sigmoid_6"])
+def test_configurations_that_programs_take_out_of_a_file(tmp_path: Path, name: str) -> None:
+    h5py = pytest.importorskip("h5py")
+    x = Input((4,))
+    models: list[Model] = [
+        Sequential([LSTM(3, recurrent_activation=name, input_shape=(2, 4)), Dense(2, activation=name)]),
+        Model(x, Dense(2, activation=name)(Concatenate()([x, Dense(3)(x)]))),
+    ]
+    for model, data in zip(models, (X.reshape(3, 2, 4), X), strict=True):
+        model.save(tmp_path / "m.h5")
+        with h5py.File(tmp_path / "m.h5", "r") as file:
+            text = file.attrs["model_config"]
+        content = json.loads(text)
+        for made in (model_from_json(text), model_from_config(content), type(model).from_config(content["config"])):
+            made.load_weights(tmp_path / "m.h5")
+            np.testing.assert_array_equal(made.predict(data), model.predict(data))
