@@ -16,6 +16,10 @@ from multikeras.utils.progress import Progbar
 __all__ = ["get_file", "validate_file"]
 
 _PIECE = 1 << 18
+#: Longest header in a tar archive: a long name, a table of attributes.
+_LONGEST_HEADER = 1 << 20
+#: Deepest directory in an archive.
+_DEPTH = 100
 _TIMEOUT = 60.0
 _HASH_LENGTHS = {32: "md5", 64: "sha256"}
 _NAMES = {"md5": "md5", "sha256": "sha256"}
@@ -161,16 +165,25 @@ def _unpack(archive: Path, directory: Path, formats: tuple[str, ...]) -> None:
 
     An archive that is none of the formats is left as it is.
     """
+    import gzip
+    import lzma
     import shutil
     import tarfile
     import tempfile
     import zipfile
+    import zlib
 
+    broken = (
+        *(EOFError, LookupError, MemoryError, NotImplementedError, RecursionError, RuntimeError),
+        *(gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, zlib.error),
+    )
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=directory) as draft:
-        if "tar" in formats and tarfile.is_tarfile(archive):
-            _unpack_tar(archive, Path(draft))
-        elif "zip" in formats and zipfile.is_zipfile(archive):
-            _unpack_zip(archive, Path(draft))
+        try:
+            is_done = "tar" in formats and _unpack_tar(archive, Path(draft))
+            if not is_done and "zip" in formats and zipfile.is_zipfile(archive):
+                _unpack_zip(archive, Path(draft))
+        except broken as error:
+            raise ValueError(f"{archive} cannot be unpacked: {error}. Delete it to fetch it again.") from error
         for entry in Path(draft).iterdir():
             place = directory / entry.name
             if place.is_dir() and not place.is_symlink():
@@ -179,13 +192,59 @@ def _unpack(archive: Path, directory: Path, formats: tuple[str, ...]) -> None:
                 os.replace(entry, place)
 
 
-def _unpack_tar(archive: Path, directory: Path) -> None:
+class _Bounded:
+    """A stream that a tar archive is read from, whose headers may declare to be of any length."""
+
+    def __init__(self, stream: Any, archive: Path) -> None:
+        self._stream = stream
+        self._archive = archive
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes."""
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise ValueError(f"{self._archive} holds a header of {size:,} bytes. Nothing was unpacked.")
+        found: bytes = self._stream.read(size)
+        return found
+
+
+def _stream_of(archive: Path) -> Any:
+    """An archive's bytes as they were before they were packed."""
+    import bz2
+    import gzip
+    import lzma
+
+    with open(archive, "rb") as file:
+        begin = file.read(6)
+    openers: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open, b"]\0\0": lzma.open}
+    found = next((opener for words, opener in openers.items() if begin.startswith(words)), open)
+    return found(archive, "rb")
+
+
+def _unpack_tar(archive: Path, directory: Path) -> bool:
+    """Unpacks a tar archive, packed or not; whether it is one."""
+    import lzma
     import tarfile
+    import zlib
 
     left = _room(archive)
-    with tarfile.open(archive) as content:
-        for member in content:
+    with _stream_of(archive) as stream:
+        bounded: Any = _Bounded(stream, archive)
+        try:
+            content = tarfile.TarFile(fileobj=bounded)
+        except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError):
+            return False
+        except OSError as error:
+            # What is packed otherwise than it begins has no number; what cannot be read has one.
+            if error.errno is not None:
+                raise
+            return False
+        for number, member in enumerate(content):
+            _check_number(number, archive)
             place = directory / _checked(member.name, archive)
+            if member.size < 0:
+                # The next member would be this one again.
+                raise ValueError(f"{archive} holds {member.name!r} of {member.size} bytes. Nothing was unpacked.")
             if member.isdir():
                 place.mkdir(parents=True, exist_ok=True)
             elif member.isreg() and not member.issparse():
@@ -197,6 +256,7 @@ def _unpack_tar(archive: Path, directory: Path) -> None:
                     f"{archive} holds {member.name!r}, which is a link, a device or a file of holes: only files and "
                     "directories are unpacked. Unpack it by hand if you trust it."
                 )
+    return True
 
 
 def _unpack_zip(archive: Path, directory: Path) -> None:
@@ -204,12 +264,20 @@ def _unpack_zip(archive: Path, directory: Path) -> None:
 
     left = _room(archive)
     with zipfile.ZipFile(archive) as content:
-        for member in content.infolist():
+        for number, member in enumerate(content.infolist()):
+            _check_number(number, archive)
             place = directory / _checked(member.filename, archive)
             if member.is_dir():
                 place.mkdir(parents=True, exist_ok=True)
                 continue
             left -= _written(content.open(member), place, left, archive)
+
+
+def _check_number(number: int, archive: Path) -> None:
+    from multikeras.saving.reading.limits import LIMITS
+
+    if number >= LIMITS.names:
+        raise ValueError(f"{archive} holds more than {LIMITS.names:,} files; unpack it by hand if you trust it.")
 
 
 def _room(archive: Path) -> int:
@@ -238,6 +306,8 @@ def _written(source: Any, place: Path, room: int, archive: Path) -> int:
 def _checked(name: str, archive: Path) -> PurePosixPath:
     """A member's name, which must stay inside the directory."""
     path = PurePosixPath(name)
+    if len(path.parts) > _DEPTH:
+        raise ValueError(f"{archive} holds directories {len(path.parts):,} deep. Nothing was unpacked.")
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
         raise ValueError(
             f"{archive} holds {name!r}, which would be unpacked outside its directory. Nothing was unpacked."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -189,3 +190,83 @@ def test_archives_that_unfold_without_end_are_refused(
     with pytest.raises(ValueError, match="unfolds to more than a hundred times its size"):
         get_file("bomb", (tmp_path / "bomb").as_uri(), extract=True, cache_dir=tmp_path)
     assert [p.name for p in (tmp_path / "datasets").iterdir()] == ["bomb"]
+
+
+def _header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A header of a tar archive, whose size may be anything: as tarfile reads it, below 0 too."""
+    entry = tarfile.TarInfo(name)
+    entry.type = kind
+    content = bytearray(entry.tobuf(tarfile.GNU_FORMAT))
+    content[124:136] = b"%011o\0" % size if size >= 0 else b"\xff" + (256**11 + size).to_bytes(11, "big")
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content)
+    return bytes(content)
+
+
+def _broken_zip(place: int, value: int, in_directory: int | None = None) -> bytes:
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        archive.writestr("a", b"hello" * 100)
+    content = bytearray(memory.getvalue())
+    content[place] = value
+    if in_directory is not None:
+        content[content.rindex(b"PK\x01\x02") + in_directory] = value
+    return bytes(content)
+
+
+_FIRST = _header("first", 0)
+
+BROKEN = {
+    # Without a check the next member would be this one, without end.
+    "a size below 0": (_FIRST + _header("a", -512) + bytes(1024), "'a' of -512 bytes"),
+    "attributes below 0": (_FIRST + _header("a", -512, tarfile.XHDTYPE) + bytes(1024), "a header of -512 bytes"),
+    # A megabyte of zeros packed to gigabytes would be read as one name.
+    "a long name": (gzip.compress(_FIRST + _header("a", 2 << 30, tarfile.GNUTYPE_LONGNAME)), "of 2,147,483,648 bytes"),
+    "attributes at once": (gzip.compress(_header("a", 2 << 30, tarfile.XHDTYPE)), "of 2,147,483,648 bytes"),
+    "cut off": (gzip.compress(_FIRST + _header("a", 2 << 20) + bytes(2 << 20))[:-900], "cannot be unpacked: "),
+    "another sum": (_broken_zip(40, 0), "cannot be unpacked: Bad CRC"),
+    "encrypted": (_broken_zip(6, 1, 8), "cannot be unpacked: .*encrypted"),
+    "another method": (_broken_zip(8, 99, 10), "cannot be unpacked: .*not supported"),
+    "deep": (_FIRST + _header("d/" * 49 + "f", 0), None),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_archives_are_named(tmp_path: Path, name: str) -> None:
+    content, words = BROKEN[name]
+    (tmp_path / "served").write_bytes(content)
+
+    def fetched() -> None:
+        get_file("archive", (tmp_path / "served").as_uri(), extract=True, cache_dir=tmp_path)
+
+    if words is None:
+        fetched()
+        assert (tmp_path / "datasets" / ("d/" * 49 + "f")).exists()
+        return
+    with pytest.raises(ValueError, match=rf"archive .*{words}"):
+        fetched()
+    assert [p.name for p in (tmp_path / "datasets").iterdir()] == ["archive"]
+
+
+def test_directories_in_archives_are_not_deeper_than_a_limit(tmp_path: Path) -> None:
+    zipped(tmp_path / "deep.zip", "/".join("d" * 1500))
+    with pytest.raises(ValueError, match="directories 1,500 deep"):
+        get_file("a", (tmp_path / "deep.zip").as_uri(), extract=True, cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"BZh is no archive", b"]\0\0 neither", b"\x1f\x8b nor this", b"", b"text"])
+def test_what_is_no_archive_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "served").write_bytes(content)
+    path = get_file("a", (tmp_path / "served").as_uri(), extract=True, cache_dir=tmp_path)
+    assert Path(path).read_bytes() == content
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_packed_archives(tmp_path: Path, packing: str) -> None:
+    with tarfile.open(tmp_path / "served", f"w:{packing}") as archive:  # type: ignore[call-overload]
+        entry = tarfile.TarInfo("d/" * 70 + "n" * 200)
+        entry.size = 3 << 20
+        archive.addfile(entry, io.BytesIO(bytes(range(256)) * (3 << 12)))
+    get_file("a", (tmp_path / "served").as_uri(), extract=True, cache_dir=tmp_path)
+    found = tmp_path / "datasets" / ("d/" * 70 + "n" * 200)
+    assert found.read_bytes() == bytes(range(256)) * (3 << 12)
