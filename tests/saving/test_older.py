@@ -458,3 +458,23 @@ def test_every_layer_understands_what_keras_1_called_dtype() -> None:
         "float64",
         "float32",
     ]
+
+
+def test_numbers_with_fractions_do_not_become_integers_in_silence(tmp_path: Path) -> None:
+    model = Sequential([Embedding(3, 2, dtype="int32", input_length=4, name="e")])
+    write(tmp_path / "w.h5", {"e": [np.full((3, 2), 0.5)]}, "2.0.8", "tensorflow")
+    for by_name in (False, True):
+        with pytest.raises(ValueError, match="Layer 'e': weight .* is of type int32, .* numbers with fractions"):
+            model.load_weights(tmp_path / "w.h5", by_name=by_name)
+    write(tmp_path / "whole.h5", {"e": [np.full((3, 2), 5.0)]}, "2.0.8", "tensorflow")
+    model.load_weights(tmp_path / "whole.h5")
+    assert model.get_weights()[0].dtype == "int32" and (model.get_weights()[0] == 5).all()
+
+
+@pytest.mark.parametrize(("kind", "key"), [("LeakyReLU", "alpha"), ("ELU", "alpha"), ("ReLU", "max_value")])
+def test_numbers_that_keras_2_wrote_as_arrays(kind: str, key: str) -> None:
+    config = {"name": "x", "batch_input_shape": [None, 4], key: {"type": "ndarray", "value": 0.25}}
+    model = model_from_json(
+        json.dumps({"class_name": "Sequential", "config": [{"class_name": kind, "config": config}]})
+    )
+    assert model.layers[0].get_config()[key] == 0.25

@@ -69,6 +69,10 @@ _NEUTRAL: dict[str, dict[str, Any]] = {
 }
 
 
+#: Numbers that Keras 2.0 wrote as arrays, by class.
+_NUMBERS = {"ELU": ("alpha",), "LeakyReLU": ("alpha",), "ReLU": ("max_value",), "ThresholdedReLU": ("theta",)}
+
+
 def present_configuration(content: Any) -> Any:
     """A configuration of Keras 1 or tf.keras whose layers, regularizers and constraints are written as today.
 
@@ -90,6 +94,9 @@ def present_configuration(content: Any) -> Any:
         axis = config.get("axis")
         if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
             config["axis"] = axis[0]
+        for key in _NUMBERS.get(kind, ()):
+            if isinstance(config.get(key), dict) and config[key].get("type") == "ndarray":
+                config[key] = config[key].get("value")
         for key, value in _NEUTRAL.get(kind, {}).items():
             if key in config and config[key] == value:
                 del config[key]
@@ -135,15 +142,26 @@ def present_order(layer: Any, source: LayerWeights, snapshot: Snapshot) -> Array
         layer: The layer that they are for.
         source: What the file holds.
         snapshot: The file, whose version and backend say how the arrays are laid out.
+
+    Raises:
+        ValueError: If an array would lose its fractions.
     """
     names, arrays = [name for name, _ in source.weights], [value for _, value in source.weights]
-    ours = names_in(layer.name, layer_order.variables(layer))
+    variables = layer_order.variables(layer)
+    ours = names_in(layer.name, variables)
     arrays = layer_order.restored(layer, names, arrays, source.places, ours)
     try:
-        return _present(layer, arrays, snapshot.keras_version.split(".")[0] == "1", snapshot.backend)
+        arrays = _present(layer, arrays, snapshot.keras_version.split(".")[0] == "1", snapshot.backend)
     except (IndexError, ValueError):
         # Arrays of other shapes than any version has: whoever compares them with those of the layer names them.
         return arrays
+    for variable, array in zip(variables, arrays, strict=False):
+        if "int" in variable.dtype and array.dtype.kind == "f" and (array != np.trunc(array)).any():
+            raise ValueError(
+                f"Layer {layer.name!r}: weight {variable.name!r} is of type {variable.dtype}, and the file holds "
+                "numbers with fractions for it. Give the layer a dtype such as 'float32'."
+            )
+    return arrays
 
 
 def _present(layer: Any, arrays: Arrays, is_first: bool, backend: str) -> Arrays:
