@@ -205,6 +205,23 @@ def own_mask() -> Any:
     return keras.Model(x, L.LSTM(2)(x, mask=keras.ops.any(keras.ops.greater(x, 0.5), axis=-1)))
 
 
+def phases() -> Any:
+    """What calls say of the phase, and predict does not keep; the dropout of the recurrent layer works in fit."""
+    x = keras.Input((5, 4))
+    h = L.GRU(8, dropout=0.5)(L.Dropout(0.5)(L.BatchNormalization()(x, training=False), training=True))
+    return keras.Model(x, L.BatchNormalization()(h, training=True))
+
+
+def small_things() -> Any:
+    x = keras.Input((4,))
+    begin = keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(1))
+    return keras.Model(x, L.Softmax(axis=[-1])(L.Dense(3, kernel_initializer=begin)(L.Identity()(x))))
+
+
+def several_axes() -> Any:
+    return keras.Sequential([keras.Input((5, 4)), L.Softmax(axis=(1, 2))])
+
+
 def model_at_the_end() -> Any:
     """A model that makes the output, of its first call and its only one."""
     x = keras.Input((4,))
@@ -268,6 +285,9 @@ MODELS = {
         different_masks,
         own_mask,
         model_at_the_end,
+        phases,
+        small_things,
+        several_axes,
     )
 }
 
@@ -292,7 +312,7 @@ def make(directory: Path) -> None:
         inside = model.inputs if inside is None else inside
         arrays = [data(numbers, each) for each in keras.tree.flatten(inside)]
         given = keras.tree.pack_sequence_as(inside, arrays)
-        outputs = [np.asarray(each, "float32") for each in keras.tree.flatten(model(given))]
+        outputs = [np.asarray(each, "float32") for each in keras.tree.flatten(model(given, training=False))]
         saved = {f"input_{i}": v for i, v in enumerate(arrays)} | {f"output_{i}": v for i, v in enumerate(outputs)}
         np.savez(directory / f"{name}.npz", **saved)
         for ending in ("keras", "h5"):

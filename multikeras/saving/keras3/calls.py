@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,51 @@ def counted_from_one(config: Mapping[str, Any]) -> dict[str, Any]:
     ends = [[name, number + (name in several), tensor] for name, number, tensor in config["output_layers"]]
     layers = [{**layer, FROM_ONE: True} if layer.get("name") in several else layer for layer in config["layers"]]
     return {**config, "layers": layers, "output_layers": ends} if several else dict(config)
+
+
+def without_phases(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model of Keras 3 whose calls leave the phase to whoever calls the model.
+
+    `fit`, `evaluate` and `predict` set it there for all layers, whatever a call says of it; recurrent layers are
+    written with training=False there in any case.
+    """
+    listed = config["layers"]
+    if any(isinstance(node, list) for layer in listed for node in layer.get("inbound_nodes", [])):
+        # Written here, where a call keeps its phase.
+        return dict(config)
+    layers, fixed = [], []
+    for layer in listed:
+        nodes = layer.get("inbound_nodes", [])
+        if any(node["kwargs"].get("training") is True for node in nodes):
+            fixed.append(f"{layer.get('class_name')} {layer.get('name')!r}")
+        kept = [
+            {**node, "kwargs": {key: value for key, value in node["kwargs"].items() if key != "training"}}
+            for node in nodes
+        ]
+        layers.append({**layer, "inbound_nodes": kept} if nodes else layer)
+    if fixed:
+        warnings.warn(
+            f"{', '.join(fixed)}: training=True of a call is left out, as predict and fit of Keras 3 do, which set the "
+            "phase of every layer.",
+            stacklevel=2,
+        )
+    return {**config, "layers": layers}
+
+
+def warn_of_phases(config: Mapping[str, Any]) -> None:
+    """Names the layers of a model of ours that are always in the phase of training, and not so in Keras 3."""
+    fixed = [
+        f"{layer['class_name']} {layer['name']!r}"
+        for layer in config["layers"]
+        for node in layer.get("inbound_nodes", [])
+        if node and len(node[0]) > 3 and node[0][3].get("training") in (True, 1)
+    ]
+    if fixed:
+        warnings.warn(
+            f"Keras 3 will predict something else with this file: {', '.join(dict.fromkeys(fixed))} is called with "
+            "training=True, which predict does not keep there.",
+            stacklevel=2,
+        )
 
 
 def name_ends(made: dict[str, Any], config: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from multikeras.saving.keras3 import masks
-from multikeras.saving.keras3.calls import FROM_ONE, counted_from_zero, flat_ends, name_ends, sources
+from multikeras.saving.keras3.calls import FROM_ONE, counted_from_zero, flat_ends, name_ends, sources, without_phases
 
 #: Classes of models, by the name that they have there.
 MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
@@ -152,6 +152,8 @@ def from_keras3(content: Any) -> Any:
         return from_keras3(content["config"].get("value"))
     if kind == "DTypePolicy":
         return _type_of_policy(content["config"]["name"])
+    if kind == "SeedGenerator":
+        return content["config"].get("seed")
     if kind == "function":
         return _name_of_function(content)
     if _is_hard_sigmoid(content):
@@ -252,6 +254,11 @@ def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         if made.get("distribution") == "truncated_normal":
             # What Keras 2 means by normal.
             made["distribution"] = "normal"
+        if name == "Softmax" and isinstance(made.get("axis"), list):
+            made["axis"] = made["axis"][0]
+        if name == "Identity" and "trainable" in made:
+            # The layer, not the initializer of this name.
+            name, made = "Activation", {**made, "activation": "linear"}
         if kind == "Bidirectional" and _is_like_forward(made):
             del made["backward_layer"]
         made = _arguments(name, made)
@@ -292,6 +299,11 @@ def _check_same(kind: str, config: Mapping[str, Any]) -> None:
             "pixels' centres for that, and here the corners stay where they are (as in Keras 2), so that results would "
             "differ. Save the model with interpolation='nearest', or put a layer of your own in its place there."
         )
+    if kind == "Softmax" and isinstance(config.get("axis"), list) and len(config["axis"]) != 1:
+        raise ValueError(
+            f"Softmax {config.get('name')!r} has axis={config['axis']!r}; here it goes over one axis: put a Reshape "
+            "layer before and after it."
+        )
     if kind == "ZeroPadding1D" and config.get("data_format") == "channels_first":
         raise ValueError(
             f"ZeroPadding1D {config.get('name')!r} has data_format='channels_first', which does not exist here: put a "
@@ -324,7 +336,7 @@ def _without_numbers(content: Any) -> Any:
 def _model(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     unmasked: list[tuple[str, int]] = []
     if kind != "Sequential":
-        config, unmasked = masks.without_operations(counted_from_zero(config))
+        config, unmasked = masks.without_operations(without_phases(counted_from_zero(config)))
     layers = [from_keras3(layer) for layer in config["layers"]]
     made: dict[str, Any] = {"name": config.get("name"), "layers": layers}
     if config.get("trainable") is False:

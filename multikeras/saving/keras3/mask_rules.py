@@ -27,6 +27,7 @@ PASSING = frozenset(
         "GaussianDropout",
         "GaussianNoise",
         "GroupNormalization",
+        "Identity",
         "LayerNormalization",
         "LeakyReLU",
         "MultiHeadAttention",

@@ -7,7 +7,7 @@ from typing import Any
 
 from multikeras import lookup
 from multikeras.saving.keras3 import masks
-from multikeras.saving.keras3.calls import FROM_ONE, counted_from_one
+from multikeras.saving.keras3.calls import FROM_ONE, counted_from_one, warn_of_phases
 from multikeras.saving.keras3.config import (
     APART_FROM_THEIRS,
     DIGEST,
@@ -79,6 +79,7 @@ def readable_by_all(content: Any) -> Any:
         return content
     if "output_layers" in content:
         masks.warn_of_others(content)
+        warn_of_phases(content)
         content = counted_from_one(content)
     made = {key: readable_by_all(_activation_to_keras3(key, value)) for key, value in content.items()}
     if isinstance(made.get("class_name"), str) and isinstance(made.get("config"), dict):
