@@ -195,7 +195,18 @@ def deserialize(
     found = find(config["class_name"], known, kind, custom_objects)
     if hasattr(found, "from_config"):
         return _from_config(found, made, custom_objects)
+    if not inspect.isclass(found) and _is_only_registered(config["class_name"], custom_objects):
+        # Whoever writes a file would call it with arguments of his own.
+        raise ValueError(
+            f"{config['class_name']!r} is a function, which a configuration names and does not call. If it makes "
+            "objects of configurations, pass it in custom_objects."
+        )
     return found(**made)
+
+
+def _is_only_registered(name: str, custom_objects: Mapping[str, Any] | None) -> bool:
+    """Whether an object is known because somebody registered it, and not because the caller passed it."""
+    return name in _custom and not any(name in table for table in (custom_objects or {}, *_scopes.get()))
 
 
 @lru_cache(maxsize=256)

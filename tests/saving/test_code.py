@@ -24,6 +24,7 @@ from multikeras import (
     constraints,
     initializers,
     layers,
+    lookup,
     losses,
     metrics,
     optimizers,
@@ -309,3 +310,32 @@ def test_programs_are_written_of_names_alone() -> None:
     made = apply(PRIMITIVES["negative"], (x,), {f"a=open('{MARK}', 'w'), b": 1})
     with pytest.raises(ValueError, match="is no name of an attribute"):
         K.function([x], [made])([np.ones(3)])
+
+
+# -- functions ----------------------------------------------------------------------------------
+
+
+def marking(mark: str = MARK, **kwargs: Any) -> Any:
+    """A function of the program that does something."""
+    Path(mark).write_text("called")
+    return initializers.Zeros()
+
+
+FUNCTION = {"class_name": "tests>marking", "config": {"mark": MARK}}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_registered_functions_are_not_called(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somewhere in a program there is a function that a file must not call with arguments of its own."""
+    monkeypatch.setitem(lookup.get_custom_objects(), "tests>marking", marking)
+    with pytest.raises(ValueError, match="'tests>marking' is a function, which a configuration names"):
+        FORMS[form](architecture(FUNCTION))
+
+
+def test_functions_that_are_passed_make_what_they_are_for(tmp_path: Path) -> None:
+    """As Keras 2 allows it: a function of the caller instead of a class."""
+    config = {"name": "d", "units": 2, "kernel_initializer": {"class_name": "Made", "config": {}}}
+    model = model_from_config(
+        architecture({"class_name": "Dense", "config": config}), {"Made": lambda **kwargs: initializers.Ones()}
+    )
+    np.testing.assert_array_equal(model.get_weights()[0], np.ones((3, 2)))
