@@ -313,5 +313,12 @@ def save_text_tokenizer(tokenizer: Tokenizer, path: str | os.PathLike[str]) -> N
 
 
 def load_text_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
-    """The tokenizer that `save_text_tokenizer` wrote."""
-    return tokenizer_from_json(Path(path).read_text(encoding="utf-8"))
+    """The tokenizer that `save_text_tokenizer` wrote.
+
+    Raises:
+        ValueError: If the file holds something else; the message names it.
+    """
+    try:
+        return tokenizer_from_json(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from error

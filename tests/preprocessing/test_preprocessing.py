@@ -199,6 +199,12 @@ def test_a_tokenizer_comes_back_from_its_file(tmp_path: Path) -> None:
     tokenizer.fit_on_texts(TEXTS)
     text.save_text_tokenizer(tokenizer, tmp_path / "words.json")
     loaded = text.load_text_tokenizer(tmp_path / "words.json")
+    (tmp_path / "other.json").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"other\.json: .*can't decode"):
+        text.load_text_tokenizer(tmp_path / "other.json")
+    (tmp_path / "other.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"other\.json: tokenizer_from_json takes"):
+        text.load_text_tokenizer(tmp_path / "other.json")
     assert vars(loaded) == vars(tokenizer)
     np.testing.assert_array_equal(loaded.texts_to_matrix(TEXTS, "tfidf"), tokenizer.texts_to_matrix(TEXTS, "tfidf"))
 
