@@ -343,6 +343,18 @@ def test_names_of_variable_length_in_a_large_file(tmp_path: Path) -> None:
             root.group("one").texts("others")
 
 
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    model_of().save_weights(path)
+    with h5py.File(path, "a") as file:
+        h5py.h5g.create(file["layers/dense/vars"].id, b"\xff")
+    model = model_of()
+    before = model.get_weights()
+    with pytest.raises(CorruptFileError, match=r"model\.weights\.h5, /layers/dense/vars .* name is no text"):
+        model.load_weights(path)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
 def test_a_tree_of_links_without_end(tmp_path: Path) -> None:
     """Fifty groups, each twice inside the one before: 2 ** 50 paths."""
     path = tmp_path / "model.weights.h5"

@@ -211,7 +211,10 @@ class Group:
         """Names of the members."""
         if len(self._group) > self._budget.limits.names:
             raise UnsafeFileError(f"{self.where} has {len(self._group):,} members.")
-        return list(self._group)
+        found = list(self._group)
+        if not all(isinstance(name, str) for name in found):
+            raise CorruptFileError(f"{self.where} has a member whose name is no text.")
+        return found
 
     def _member(self, name: str) -> Any:
         """A member, every part of whose path is stored in this file."""
