@@ -518,7 +518,9 @@ def test_archives_that_contradict_themselves(tmp_path: Path, name: str) -> None:
     content = bytearray(path.read_bytes())
     LIES[name](content)
     path.write_bytes(content)
-    for way in (load_model, model_of().load_weights):
+    # Weights may be read without the configuration.
+    is_whole = name in ("on top of another", "directory elsewhere", "many members")
+    for way in (load_model, model_of().load_weights) if is_whole else (load_model,):
         with pytest.raises((CorruptFileError, UnsafeFileError), match=r"m\.keras"):
             way(path)
 
