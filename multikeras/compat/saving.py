@@ -32,12 +32,7 @@ def load_weights_from_hdf5_group(f: Any, layers: Sequence[Any], reshape: bool = 
         ValueError: If they do not fit. The layers are then as they were.
     """
     found, where = _read(f)
-    if reshape:
-        targets = [layer for layer in layers if layer.weights]
-        for layer, source in zip(targets, [each for each in found.layers if each.weights], strict=False):
-            names, arrays = [name for name, _ in source.weights], [value for _, value in source.weights]
-            source.weights = list(zip(names, _reshaped(layer, arrays), strict=True))
-    weights.set_by_position(_as_model(layers), found, where)
+    weights.set_by_position(_as_model(layers), found, where, reshape)
 
 
 def load_weights_from_hdf5_group_by_name(

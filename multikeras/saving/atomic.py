@@ -12,6 +12,9 @@ from pathlib import Path
 #: Seconds without a byte written after which whoever wrote a draft is taken for dead.
 _ABANDONED = 3600
 
+#: Files that were filled: by device and number, the size and the time that they have since.
+_filled: dict[tuple[int, int], tuple[int, int]] = {}
+
 #: What has been replaced by this process, beside which no drafts of dead ones lie any more.
 _tidied: set[Path] = set()
 
@@ -21,7 +24,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a path to write to, beside `path`, which takes its place when the block ends well.
 
     Whatever happens meanwhile (an error, a full disk, a killed process), `path` holds either what it
-    held before or the whole of the new content.
+    held before or the whole of the new content. An empty file that this process has open for writing is filled instead,
+    since it is read through what is open.
 
     Args:
         path: The file to replace or make.
@@ -41,6 +45,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield draft
         with open(draft, "rb+") as file:
             os.fsync(file.fileno())
+        if _is_awaited(target):
+            # An error while it is filled leaves part of it, as in every file that is written in place.
+            shutil.copyfile(draft, target)
+            os.unlink(draft)
+            there = target.stat()
+            _filled[there.st_dev, there.st_ino] = there.st_size, there.st_mtime_ns
+            return
         if target.exists():
             os.chmod(draft, os.stat(target).st_mode & 0o7777)
         os.replace(draft, target)
@@ -81,6 +92,36 @@ def remove_abandoned(target: Path) -> None:
 def _short(target: Path) -> str:
     """The name that drafts bear: a name may be as long as 255 bytes."""
     return target.name if len(os.fsencode(target.name)) < 240 else "multikeras"
+
+
+def _is_awaited(target: Path) -> bool:
+    """Whether this process has a file open for writing that is empty, or as it was filled the last time.
+
+    Whoever makes a temporary file, saves to its name and reads from what he holds would read nothing if another file
+    took its place; an empty file has nothing to lose.
+    """
+    try:
+        there = target.stat()
+    except FileNotFoundError:
+        return False
+    key = there.st_dev, there.st_ino
+    is_ours = not there.st_size or _filled.get(key) == (there.st_size, there.st_mtime_ns)
+    return is_ours and _is_open_for_writing(key)
+
+
+def _is_open_for_writing(key: tuple[int, int]) -> bool:
+    try:
+        import fcntl
+
+        numbers = [int(name) for name in os.listdir("/dev/fd")]
+    except (ImportError, OSError):
+        return False
+    for number in numbers:
+        with suppress(OSError):
+            found = os.fstat(number)
+            if (found.st_dev, found.st_ino) == key and fcntl.fcntl(number, fcntl.F_GETFL) & (os.O_RDWR | os.O_WRONLY):
+                return True
+    return False
 
 
 def _kind(path: Path) -> str:

@@ -21,7 +21,7 @@ from multikeras.saving.reading import reader
 from multikeras.saving.snapshot import Snapshot
 from multikeras.saving.states import set_states
 from multikeras.saving.streams import set_streams
-from multikeras.utils.io_utils import H5Dict
+from multikeras.utils.io_utils import H5Dict, ask_to_proceed_with_overwrite
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
@@ -85,13 +85,15 @@ def load_weights(
     model: Any, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
 ) -> None:
     """Gives a model the weights of a file; arguments as of `Model.load_weights`."""
-    if reader.is_zip(filepath):
-        _, paths, where = keras_file.read(filepath)
-        keras3_weights.set_weights(model, paths, where, skip_mismatch)
-        return
-    with reader.opened(filepath) as root:
-        if keras3_weights.is_keras3(root):
-            keras3_weights.set_weights(model, keras3_weights.read(root), root.where, skip_mismatch)
+    is_zip = reader.is_zip(filepath)
+    with keras_file.weights_in(filepath) if is_zip else reader.opened(filepath) as root:
+        if is_zip or keras3_weights.is_keras3(root):
+            paths = keras3_weights.read(root)
+            if by_name:
+                names = keras3_weights.names_of_layers(root)
+                keras3_weights.set_by_name(model, paths, names, root.where, skip_mismatch, reshape)
+            else:
+                keras3_weights.set_weights(model, paths, root.where, skip_mismatch, reshape)
             return
         found = Snapshot(None, hdf5_layout.read_weights(root))
         inside = hdf5_layout.weights_group(root)
@@ -101,7 +103,7 @@ def load_weights(
     if by_name:
         weights.set_by_name(model, found, where, skip_mismatch, reshape)
     else:
-        weights.set_by_position(model, found, where)
+        weights.set_by_position(model, found, where, reshape)
 
 
 def serialize_model(model: Any) -> bytes:
@@ -194,7 +196,7 @@ def _write(target: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
             write(file)
         _write_whole(target, memory.getvalue())
         return
-    if not overwrite and os.path.exists(target) and not _confirmed(target):
+    if not overwrite and os.path.exists(target) and not ask_to_proceed_with_overwrite(target):
         return
     try:
         with replacing(Path(target)) as draft, new_file(draft) as file:
@@ -217,16 +219,7 @@ def _write_whole(target: Any, content: bytes) -> None:
 
 
 def _write_archive(model: Any, path: Any, overwrite: bool, include_optimizer: bool) -> None:
-    if not overwrite and os.path.exists(path) and not _confirmed(path):
+    if not overwrite and os.path.exists(path) and not ask_to_proceed_with_overwrite(path):
         return
     with replacing(Path(path)) as draft:
         keras_file.write(draft, model, include_optimizer)
-
-
-def _confirmed(path: Any) -> bool:
-    """Whether the user says that a file may be replaced."""
-    while True:
-        answer = input(f"{os.fspath(path)} exists. Overwrite it? [y/n] ").strip().lower()
-        if answer in ("y", "n"):
-            return answer == "y"
-        print("Please answer y or n.")

@@ -41,7 +41,7 @@ class Saved:
             by_name: Give layers the weights that the file holds under their name, and leave the others; otherwise
                 layer for layer, in order.
             skip_mismatch: With `by_name`, leave layers whose weights differ as they are, with a warning.
-            reshape: With `by_name`, bring arrays of as many numbers into shape.
+            reshape: Bring arrays of as many numbers into the shapes of the weights.
 
         Raises:
             ValueError: If the file does not fit. The model is then as it was.

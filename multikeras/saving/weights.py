@@ -17,8 +17,14 @@ from multikeras.saving.hdf5.older import present_order
 from multikeras.saving.snapshot import LayerWeights, Snapshot
 
 
-def set_by_position(model: Any, snapshot: Snapshot, where: str) -> None:
+def set_by_position(model: Any, snapshot: Snapshot, where: str, reshape: bool = False) -> None:
     """Gives the layers of a model the weights of a file, in order.
+
+    Args:
+        model: The model.
+        snapshot: The content of the file.
+        where: Name of the file.
+        reshape: Bring an array of as many numbers into the shape of the weight.
 
     Raises:
         ValueError: If the number of layers or weights, or a shape, is another. The model is then as it was.
@@ -38,7 +44,7 @@ def set_by_position(model: Any, snapshot: Snapshot, where: str) -> None:
     pairs: list[tuple[Any, np.ndarray]] = []
     for layer, source in zip(targets, sources, strict=True):
         arrays = present_order(layer, source, snapshot)
-        pairs += _matched(layer, source, arrays, where)
+        pairs += _matched(layer, source, arrays, where, reshape)
     storage.write_all(pairs, given=True)
 
 

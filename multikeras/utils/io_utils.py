@@ -459,6 +459,7 @@ def ask_to_proceed_with_overwrite(filepath: Any) -> bool:
         answer = input(f"{path_to_string(filepath)} exists. Overwrite it? [y/n] ").strip().lower()
         if answer in ("y", "n"):
             return answer == "y"
+        print("Please answer y or n.")
 
 
 def path_to_string(path: Any) -> Any:

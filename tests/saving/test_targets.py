@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,30 @@ def test_file_objects_that_take_little_at_a_time() -> None:
 def test_what_is_no_target_is_named(target: Any) -> None:
     with pytest.raises(TypeError, match=f"received {type(target).__name__}"):
         model_of(1).save(target)
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="what is open cannot be listed here")
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_empty_file_that_this_process_has_open_is_filled(tmp_path: Path, ending: str) -> None:
+    """The usual way to pickle a Keras 2 model: save to the name of a temporary file, and read from what is held."""
+    with tempfile.NamedTemporaryFile(suffix=f".{ending}", dir=tmp_path) as file:
+        for value in (1, 2):
+            save(model_of(value), Path(file.name))
+            file.seek(0)
+            copy = tmp_path / f"copy{value}.{ending}"
+            copy.write_bytes(file.read())
+            model = model_of(0)
+            model.load_weights(copy)
+            assert model.get_weights()[0][0, 0] == value
+        assert {each.name for each in tmp_path.iterdir()} == {copy.name, f"copy1.{ending}", Path(file.name).name}
+
+
+@pytest.mark.parametrize("mode", ["rb", "rb+"])
+def test_a_file_with_content_is_replaced_whoever_has_it_open(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "m.h5"
+    model_of(1).save(path)
+    before = path.read_bytes()
+    with open(path, mode) as file:
+        model_of(2).save(path)
+        assert file.read() == before
+    assert load_model(path).get_weights()[0][0, 0] == 2

@@ -6,7 +6,8 @@ import datetime
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,14 @@ def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
         architecture = {**architecture, "build_config": config.get("build_config")}
     found = Snapshot(architecture, [], training, optimizer, streams, kept, keras_version="3", backend="")
     return found, paths, where
+
+
+@contextmanager
+def weights_in(source: Any) -> Iterator[reader.Group]:
+    """The root of the weights in an archive, for the duration of the block."""
+    members = reader.members(source, {_WEIGHTS: True})
+    with reader.opened(io.BytesIO(members[_WEIGHTS]), name=f"{reader.name_of(source)}, {_WEIGHTS}") as root:
+        yield root
 
 
 def _json(content: bytes, where: str) -> Any:

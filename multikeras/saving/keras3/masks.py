@@ -43,6 +43,9 @@ def is_operation(layer: Mapping[str, Any]) -> bool:
         return ".ops." in str(layer["module"])
     if not isinstance(config, Mapping) or isinstance(config.get("dtype"), Mapping):
         return False
+    if "dtype" in config and is_builtin(str(layer.get("class_name"))):
+        # Some layers say less of themselves than others.
+        return False
     return not {"trainable", "layers", "batch_shape", "batch_input_shape"} & set(config)
 
 
@@ -68,6 +71,11 @@ def without_operations(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     layers = {layer["name"]: _of_keras3(layer) for layer in listed if "name" in layer}
     terms = Terms()
     theirs, ours = Propagation(layers, terms, True, given), Propagation(layers, terms, False, given)
+    for layer in _attending_alike(layers, ours):
+        raise ValueError(
+            f"MultiHeadAttention {layer.name!r} is given a masked tensor that another one is given as well: in Keras 3 "
+            "only the first that computes sees its mask, and here each, so that results would differ. Pass no mask there."
+        )
     unmasked = []
     for name, layer in layers.items():
         for number, call in enumerate(layer.calls):
@@ -191,6 +199,19 @@ def _has_no_mask_there(
     return refused and here is not None
 
 
+def _attending_alike(layers: Mapping[Any, Layer], ours: Propagation) -> list[Layer]:
+    """Layers of attention that are given a masked tensor after others: the first takes the mask off there."""
+    taken: set[Key] = set()
+    found = []
+    for layer in layers.values():
+        for call in layer.calls if layer.kind == "MultiHeadAttention" else ():
+            masked = {key for key in (*call.first, *call.others) if ours.mask(key) is not None}
+            if masked & taken:
+                found.append(layer)
+            taken |= masked
+    return found
+
+
 def _are_apart(one: int | None, other: int | None) -> bool:
     return one != other and UNKNOWN not in (one, other)
 
@@ -229,7 +250,7 @@ def warn_of_others(config: Mapping[str, Any]) -> None:
     }
     terms = Terms()
     theirs, ours = Propagation(layers, terms, True), Propagation(layers, terms, False)
-    apart: list[Layer] = []
+    apart = _attending_alike(layers, ours)
     for layer in layers.values():
         for call in layer.calls:
             if call.mask is None and _has_no_mask_there(layer, call, theirs, ours, apart.append):
@@ -239,7 +260,7 @@ def warn_of_others(config: Mapping[str, Any]) -> None:
         warnings.warn(
             f"Keras 3 will predict something else with this file: {names} has another mask there. Of several inputs "
             "that are masked, a step counts there if any keeps it, and here if all do; a recurrent layer that is given "
-            "its state takes no mask there; Softmax takes one; Maximum, Minimum and Multiply leave out what is masked.",
+            "its state takes no mask there; Softmax takes one; Maximum, Minimum and Multiply leave out what is masked, and MultiHeadAttention takes the mask off a tensor.",
             stacklevel=2,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +164,7 @@ def _numbered(group: Group) -> list[np.ndarray]:
     return [group.array(str(i)) for i in range(len(names))]
 
 
-def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = False) -> None:
+def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = False, reshape: bool = False) -> None:
     """Gives a model the weights of a file.
 
     Args:
@@ -172,20 +172,87 @@ def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = Fals
         found: What `read` gave.
         where: Name of the file.
         skip_mismatch: Leave layers whose weights differ as they are, with a warning.
+        reshape: Bring arrays of as many numbers into the shapes of the weights.
 
     Raises:
         ValueError: If a layer has no weights in the file, or other ones, or the file has more. The model is then as
             it was.
     """
+    _set(model, places(model), found, where, skip_mismatch, reshape)
+
+
+def names_of_layers(root: Group) -> dict[str, str]:
+    """Names of the layers of a model in a file of weights, and the paths under which they stand.
+
+    Raises:
+        CorruptFileError: If the file does not say them, or one twice.
+    """
+    found: dict[str, str] = {}
+    if "layers" not in root:
+        return found
+    layers = root.group("layers")
+    for each in layers.names():
+        layer = layers.group(each)
+        name = layer.group("vars").text("name") if "vars" in layer else None
+        if name is None or name in found:
+            raise CorruptFileError(f"{root.where} does not say under which name {each!r} stands, to be found by it.")
+        found[name] = f"/layers/{each}"
+    return found
+
+
+def set_by_name(
+    model: Any, found: Paths, names: Mapping[str, str], where: str, skip_mismatch: bool = False, reshape: bool = False
+) -> None:
+    """Gives the layers of a model whose names are in a file the weights of that name, and leaves the others.
+
+    Args:
+        model: The model.
+        found: What `read` gave.
+        names: What `names_of_layers` gave.
+        where: Name of the file.
+        skip_mismatch: Leave layers whose weights differ as they are, with a warning.
+        reshape: Bring arrays of as many numbers into the shapes of the weights.
+
+    Raises:
+        ValueError: If weights of a layer of this name do not fit. The model is then as it was.
+    """
+    stored: dict[str, Paths] = {}
+    for path, arrays in found.items():
+        outer = _outer(path)
+        stored.setdefault(outer, {})[path[len(outer) :]] = arrays
+    named: dict[str, bool] = {}
+    moved: Paths = {}
+    chosen = []
+    for place in places(model):
+        outer = _outer(place.path)
+        if outer not in named:
+            # A layer comes before those inside it.
+            named[outer] = place.name in names and outer.startswith("/layers/")
+            if named[outer]:
+                moved.update({outer + rest: arrays for rest, arrays in stored.get(names[place.name], {}).items()})
+        if named[outer]:
+            chosen.append(place)
+    _set(model, chosen, moved, where, skip_mismatch, reshape)
+
+
+def _outer(path: str) -> str:
+    """The path of the layer of the model itself that another one is, or is inside of."""
+    return "/".join(path.split("/", 3)[:3])
+
+
+def _set(
+    model: Any, wanted: Sequence[Place], found: Paths, where: str, skip_mismatch: bool = False, reshape: bool = False
+) -> None:
     left = {path: arrays for path, arrays in found.items() if arrays}
     pairs: list[tuple[Any, np.ndarray]] = []
-    found_places = places(model)
-    given = {id(variable) for place in found_places if place.path in left for variable in place.variables}
-    for place in found_places:
+    given = {id(variable) for place in wanted if place.path in left for variable in place.variables}
+    for place in wanted:
         arrays = left.pop(place.path, [])
         if not arrays and all(id(variable) in given for variable in place.variables):
             # Keras 3 writes a layer that stands in several places once.
             continue
+        if reshape and len(arrays) == len(place.variables):
+            arrays = [_in_shape(array, variable) for array, variable in zip(arrays, place.variables, strict=True)]
         problem = _problem(place, arrays)
         if problem is None:
             pairs += zip(place.variables, arrays, strict=True)
@@ -193,11 +260,15 @@ def set_weights(model: Any, found: Paths, where: str, skip_mismatch: bool = Fals
         message = f"Layer {place.name!r}: {problem} in {where} (under {place.path + '/vars'!r})."
         if not skip_mismatch:
             raise ValueError(message)
-        warnings.warn(f"{message} It keeps its weights.", stacklevel=4)
+        warnings.warn(f"{message} It keeps its weights.", stacklevel=5)
     others = [path for path in left if path.rpartition("/")[2] not in _NOT_LAYERS]
     if others and not skip_mismatch:
         raise ValueError(f"{where} holds weights for layers that model {model.name!r} does not have: {others[:5]}.")
     storage.write_all(pairs)
+
+
+def _in_shape(array: np.ndarray, variable: Any) -> np.ndarray:
+    return array.reshape(variable.shape) if array.size == np.prod(variable.shape, dtype=int) else array
 
 
 def _problem(place: Place, arrays: Sequence[np.ndarray]) -> str | None:
