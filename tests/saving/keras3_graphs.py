@@ -163,7 +163,7 @@ def masks() -> Any:
     x = keras.Input((5, 4))
     m = L.Masking()(x)
     h = L.LSTM(3, return_sequences=True)(L.Dense(3, activation="tanh")(m))
-    joined = L.Concatenate()([m, L.Dropout(0.5)(m)])
+    joined = L.Concatenate()([m, L.SpatialDropout1D(0.5)(m)])
     residual = L.Add()([m, L.Dense(4)(m)])
     return keras.Model(x, [L.GRU(2)(h), L.Bidirectional(L.LSTM(2))(joined), L.GlobalAveragePooling1D()(residual)])
 
@@ -216,6 +216,12 @@ def small_things() -> Any:
     x = keras.Input((4,))
     begin = keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(1))
     return keras.Model(x, L.Softmax(axis=[-1])(L.Dense(3, kernel_initializer=begin)(L.Identity()(x))))
+
+
+def mask_seen_twice() -> Any:
+    x = keras.Input((5, 4))
+    m = L.Masking()(x)
+    return keras.Model(x, [L.MultiHeadAttention(2, 3)(m, m), L.MultiHeadAttention(2, 3)(m, m)])
 
 
 def several_axes() -> Any:
@@ -288,6 +294,7 @@ MODELS = {
         phases,
         small_things,
         several_axes,
+        mask_seen_twice,
     )
 }
 

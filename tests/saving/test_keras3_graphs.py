@@ -12,7 +12,19 @@ import pytest
 from keras3_scripts import keras3
 
 from multikeras import backend as K
-from multikeras.layers import GRU, LSTM, Add, Dense, Dropout, Input, Layer, Masking, Multiply, Softmax
+from multikeras.layers import (
+    GRU,
+    LSTM,
+    Add,
+    Dense,
+    Dropout,
+    Input,
+    Layer,
+    Masking,
+    MultiHeadAttention,
+    Multiply,
+    Softmax,
+)
 from multikeras.models import Model, load_model
 from multikeras.utils import register_keras_serializable
 
@@ -22,6 +34,7 @@ REFUSED = {
     "operations": r"(operation Exp 'exp' of Keras 3|Unknown layer 'Exp')",
     "different_masks": r"LSTM '.*' computes with another mask in Keras 3 than here",
     "several_axes": r"Softmax '.*' has axis=\[1, 2\]; here it goes over one axis",
+    "mask_seen_twice": r"MultiHeadAttention '.*' is given a masked tensor that another one is given as well",
     "own_mask": r"LSTM '.*' computes with another mask in Keras 3 than here",
 }
 #: What computes in float32 here, and so does not come back with the results of float16; and what has a layer here that
@@ -174,6 +187,10 @@ def test_masks_that_differ_there_are_named(tmp_path: Path) -> None:
         (Model([x, y], GRU(2, name="with_state")([one, GRU(2)(y)])), "GRU 'with_state'"),
         (Model(x, Multiply(name="product")([one, one])), "Multiply 'product'"),
         (Model(x, Softmax(name="shares")(one)), "Softmax 'shares'"),
+        (
+            Model(x, [MultiHeadAttention(2, 3, name=name)([one, one]) for name in ("first", "second")]),
+            "MultiHeadAttention 'second'",
+        ),
     ):
         for ending in ENDINGS:
             with pytest.warns(UserWarning, match=f"Keras 3 will predict something else with this file: {named} has"):
@@ -182,7 +199,8 @@ def test_masks_that_differ_there_are_named(tmp_path: Path) -> None:
             values = values if len(values) > 1 else values[0]
             # By the rules of here it comes back as it was.
             back = load_model(tmp_path / f"model.{ending}")
-            np.testing.assert_array_equal(back.predict(values), model.predict(values))
+            found, wanted = back.predict(values), model.predict(values)
+            np.testing.assert_array_equal(np.stack([found]), np.stack([wanted]))
     model = Model(x, LSTM(2)(Add()([one, Dense(4)(one)])))
     model.save(tmp_path / "model.keras")
 

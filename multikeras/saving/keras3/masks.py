@@ -74,7 +74,7 @@ def without_operations(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     for layer in _attending_alike(layers, ours):
         raise ValueError(
             f"MultiHeadAttention {layer.name!r} is given a masked tensor that another one is given as well: in Keras 3 "
-            "only the first that computes sees its mask, and here each, so that results would differ. Pass no mask there."
+            "only the first that computes sees its mask, and here each, so that results would differ. Pass none there."
         )
     unmasked = []
     for name, layer in layers.items():
@@ -260,7 +260,8 @@ def warn_of_others(config: Mapping[str, Any]) -> None:
         warnings.warn(
             f"Keras 3 will predict something else with this file: {names} has another mask there. Of several inputs "
             "that are masked, a step counts there if any keeps it, and here if all do; a recurrent layer that is given "
-            "its state takes no mask there; Softmax takes one; Maximum, Minimum and Multiply leave out what is masked, and MultiHeadAttention takes the mask off a tensor.",
+            "its state takes no mask there; Softmax takes one; Maximum, Minimum and Multiply leave out what is "
+            "masked, and MultiHeadAttention takes the mask off a tensor.",
             stacklevel=2,
         )
 
