@@ -25,7 +25,7 @@ from multikeras.layers import (
     Multiply,
     Softmax,
 )
-from multikeras.models import Model, load_model
+from multikeras.models import Model, load_model, model_from_json
 from multikeras.utils import register_keras_serializable
 
 ENDINGS = ("keras", "h5")
@@ -233,6 +233,25 @@ def test_calls_of_a_model_that_makes_outputs_are_told_apart(tmp_path: Path) -> N
             load_model(tmp_path / f"model.{ending}").predict(values), model.predict(values), strict=True
         ):
             np.testing.assert_array_equal(one, other)
+
+
+def test_keras_2_counts_calls_of_a_model_from_one() -> None:
+    x, z = Input((4,)), Input((4,))
+    inner = Model(x, Dense(4, activation="tanh")(x), name="inner")
+    first = inner(z)
+    for outputs in ([first, inner(Dense(4, name="between")(first))], Dense(2, name="last")(inner(z))):
+        model = Model(z, outputs)
+        content = json.loads(model.to_json())
+        for layer in content["config"]["layers"]:
+            for source in (source for node in layer["inbound_nodes"] for source in node):
+                source[1] += source[0] == "inner"
+        for end in content["config"]["output_layers"]:
+            end[1] += end[0] == "inner"
+        made = model_from_json(json.dumps(content))
+        made.set_weights(model.get_weights())
+        values = np.random.RandomState(0).rand(3, 4)
+        found, wanted = made.predict(values), model.predict(values)
+        np.testing.assert_array_equal(np.concatenate([found]), np.concatenate([wanted]))
 
 
 def test_a_layer_in_several_places_is_one_layer(theirs: Path) -> None:

@@ -62,6 +62,37 @@ def counted_from_one(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "layers": layers, "output_layers": ends} if several else dict(config)
 
 
+def renumbered(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A model of Keras 2 whose calls of models inside it are counted from zero.
+
+    Keras 2 counts them from one, so that the last of them, which something comes of as of all, has their number.
+    """
+    calls = {
+        layer.get("name"): len(layer["inbound_nodes"])
+        for layer in config["layers"]
+        if layer.get("inbound_nodes") and isinstance(layer.get("config"), Mapping) and "layers" in layer["config"]
+    }
+    if not calls:
+        return dict(config)
+    nodes = [node for layer in config["layers"] for node in layer.get("inbound_nodes", []) if isinstance(node, list)]
+    sources = [source for node in nodes for source in node]
+    last: dict[str, int] = {}
+    for name, number, *_ in [*sources, *flat_ends(config["output_layers"])]:
+        last[name] = max(last.get(name, 0), number)
+    shifted = {name for name, count in calls.items() if last.get(name) == count}
+    if not shifted:
+        return dict(config)
+
+    def counted(source: Any) -> list[Any]:
+        return [source[0], source[1] - 1, *source[2:]] if source[0] in shifted else list(source)
+
+    layers = [
+        {**layer, "inbound_nodes": [[counted(source) for source in node] for node in layer.get("inbound_nodes", [])]}
+        for layer in config["layers"]
+    ]
+    return {**config, "layers": layers, "output_layers": [counted(end) for end in flat_ends(config["output_layers"])]}
+
+
 def without_phases(config: Mapping[str, Any]) -> dict[str, Any]:
     """A model of Keras 3 whose calls leave the phase to whoever calls the model.
 

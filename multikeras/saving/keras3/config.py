@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from multikeras.saving.keras3 import masks
-from multikeras.saving.keras3.calls import FROM_ONE, counted_from_zero, flat_ends, name_ends, sources, without_phases
+from multikeras.saving.keras3.calls import (
+    FROM_ONE,
+    counted_from_zero,
+    flat_ends,
+    name_ends,
+    renumbered,
+    sources,
+    without_phases,
+)
 
 #: Classes of models, by the name that they have there.
 MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
@@ -434,6 +442,8 @@ def with_listed_inputs(content: Any) -> Any:
     if isinstance(made.get("config"), dict):
         made["config"].update(digests_in(made))
         made.pop(DIGEST, None)
+    if "output_layers" in made and isinstance(made.get("layers"), list):
+        made = renumbered(made)
     nodes = content.get("inbound_nodes")
     if isinstance(nodes, list) and any(isinstance(node, Mapping) for node in nodes):
         made["inbound_nodes"] = [sources(node, content) for node in nodes]
