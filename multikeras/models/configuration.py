@@ -127,6 +127,11 @@ def _to_graph(cls: type, config: Mapping[str, Any], custom_objects: Mapping[str,
     waiting: dict[str, list[Any]] = {}
     outputs: dict[tuple[str, int], list[Tensor]] = {}
     for entry in config["layers"]:
+        if entry["name"] in layers:
+            raise ValueError(
+                f"The configuration of model {config.get('name')!r} has several layers called {entry['name']!r}: names "
+                "of layers are unique in a model."
+            )
         layer = layers[entry["name"]] = deserialize(entry, custom_objects)
         if entry["inbound_nodes"]:
             waiting[entry["name"]] = list(entry["inbound_nodes"])

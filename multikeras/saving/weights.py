@@ -33,8 +33,8 @@ def set_by_position(model: Any, snapshot: Snapshot, where: str, reshape: bool = 
     sources = [layer for layer in snapshot.layers if layer.weights]
     if sources and not targets and not model.built:
         raise ValueError(
-            f"Model {model.name!r} is not built yet and has no weights to load into: call it on data, or "
-            "build(input_shape), first."
+            f"Model {model.name!r} is not built yet and has no weights that those of {where} could go into: call it on "
+            "data, or build(input_shape), first."
         )
     if len(targets) != len(sources):
         raise ValueError(

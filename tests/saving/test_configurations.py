@@ -14,8 +14,8 @@ import h5py
 import pytest
 
 from multikeras import backend as K
-from multikeras.layers import Dense
-from multikeras.models import Sequential, load_model, model_from_config, model_from_json
+from multikeras.layers import Dense, Input
+from multikeras.models import Model, Sequential, load_model, model_from_config, model_from_json
 from multikeras.saving import UnsafeFileError
 from multikeras.saving.reading.limits import LIMITS
 from tests.conftest import ROOT
@@ -153,3 +153,13 @@ def test_a_lambda_names_functions_of_tensors_alone() -> None:
             model_from_json(json.dumps(config))
         with pytest.raises(ValueError, match="is not known here"):
             model_from_config(config)
+
+
+def test_two_layers_of_one_name() -> None:
+    """The last one won, and the model was another one than the file showed."""
+    x = Input((3,), name="x")
+    content = json.loads(Model(x, Dense(2, name="b")(Dense(3, name="a")(x))).to_json())
+    entries = content["config"]["layers"]
+    entries.append({**entries[1], "config": {**entries[1]["config"], "activation": "relu"}})
+    with pytest.raises(ValueError, match="has several layers called 'a'"):
+        model_from_json(json.dumps(content))

@@ -117,3 +117,28 @@ def test_a_file_with_content_is_replaced_whoever_has_it_open(tmp_path: Path, mod
         model_of(2).save(path)
         assert file.read() == before
     assert load_model(path).get_weights()[0][0, 0] == 2
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/absolute", "a/../b", ".", "/", "a\0b", "a/" * 60 + "b"])
+@pytest.mark.parametrize("what", ["save", "save_weights"])
+def test_names_that_lead_elsewhere_leave_the_old_file(tmp_path: Path, what: str, name: str) -> None:
+    path = tmp_path / "m.h5"
+    getattr(model_of(1), what)(path)
+    before = path.read_bytes()
+    model = Sequential([Dense(2, input_shape=(3,), name=name)])
+    with pytest.raises(ValueError, match="cannot be the name of a group or array of HDF5"):
+        getattr(model, what)(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("names", [("a/b", "a"), ("a", "a/b"), ("a/b/c", "a/b")])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_may_be_paths(tmp_path: Path, ending: str, names: tuple[str, str]) -> None:
+    def model() -> Any:
+        return Sequential([Dense(2, input_shape=(3,), name=names[0]), Dense(3, name=names[1])])
+
+    saved, other = model(), model()
+    save(saved, tmp_path / f"m.{ending}")
+    other.load_weights(tmp_path / f"m.{ending}")
+    for given, got in zip(saved.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, got)

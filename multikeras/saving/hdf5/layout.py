@@ -19,7 +19,8 @@ from multikeras.saving.hdf5.older import present_configuration
 from multikeras.saving.keras3 import config as keras3_config
 from multikeras.saving.keras3 import training as keras3_training
 from multikeras.saving.keras3 import writing as keras3_writing
-from multikeras.saving.reading.reader import CorruptFileError, Group, understanding
+from multikeras.saving.reading.limits import LIMITS
+from multikeras.saving.reading.reader import CorruptFileError, Group, is_name, understanding
 from multikeras.saving.snapshot import LayerWeights, Snapshot, to_json
 
 # An HDF5 object header holds 64 KiB; attributes beyond that have to be cut.
@@ -39,8 +40,10 @@ def write(group: Any, snapshot: Snapshot) -> None:
         snapshot: What `snapshot.take` gave.
 
     Raises:
-        ValueError: If it holds a model already; nothing is written then.
+        ValueError: If it holds a model already, or a layer or weight has a name that no file may have; nothing is
+            written then.
     """
+    _check_names(snapshot)
     if not is_empty(group):
         _check_free(group, snapshot)
     with storage.held():
@@ -48,6 +51,16 @@ def write(group: Any, snapshot: Snapshot) -> None:
             _write_weights(group, snapshot)
         else:
             _write_model(group, snapshot)
+
+
+def _check_names(snapshot: Snapshot) -> None:
+    for layer in snapshot.layers:
+        for name in (layer.name, *[name for name, _ in layer.weights]):
+            if not is_name(name) or name.count("/") > LIMITS.depth // 2:
+                raise ValueError(
+                    f"Layer {layer.name!r}: {name!r} cannot be the name of a group or array of HDF5, where names "
+                    "are paths within the file. Give the layer another name."
+                )
 
 
 def _check_free(group: Any, snapshot: Snapshot) -> None:

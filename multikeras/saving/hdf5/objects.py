@@ -28,14 +28,16 @@ def is_empty(group: Any) -> bool:
 
 
 def make_group(group: Any, name: str) -> Any:
-    """A new group of h5py within another.
+    """A group of h5py within another; one that is there, since a name went through it, is taken.
 
     Args:
         group: The outer group.
         name: Name, with slashes between groups, which are made where they are not there yet.
     """
-    h5py = _h5py()
-    return h5py.Group(h5py.h5g.create(group.id, name.encode("utf-8"), _through_groups()))
+    h5py, encoded = _h5py(), name.encode("utf-8")
+    if name in group:
+        return h5py.Group(h5py.h5g.open(group.id, encoded))
+    return h5py.Group(h5py.h5g.create(group.id, encoded, _through_groups()))
 
 
 def write_text(group: Any, name: str, text: str) -> None:

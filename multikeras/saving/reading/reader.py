@@ -182,6 +182,12 @@ def _reading(method: F) -> F:
     return call  # type: ignore[return-value]
 
 
+def is_name(name: str) -> bool:
+    """Whether a member of a group may have this name, which may lead through groups inside it, and nowhere else."""
+    parts = [part for part in name.split("/") if part]
+    return bool(parts) and not name.startswith("/") and not {"..", "."} & set(parts) and "\0" not in name
+
+
 class Group:
     """A group of an HDF5 file, which gives checked contents only.
 
@@ -219,9 +225,9 @@ class Group:
     def _member(self, name: str) -> Any:
         """A member, every part of whose path is stored in this file."""
         h5py = _h5py()
-        parts = [part for part in name.split("/") if part]
-        if not parts or name.startswith("/") or ".." in parts or "." in parts:
+        if not is_name(name):
             raise UnsafeFileError(f"{self.where}: {name!r} is no name of a member.")
+        parts = [part for part in name.split("/") if part]
         if len(parts) + self._depth > self._budget.limits.depth:
             raise UnsafeFileError(f"{self.where}: {name!r} lies too deep.")
         # The lower level of h5py: half the time of loading a small model went into its objects for groups.
