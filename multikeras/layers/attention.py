@@ -269,13 +269,19 @@ class MultiHeadAttention(Layer):
                 f"{count}. Give attention_mask instead."
             )
         scale = 1 / sqrt(self.key_dim)
-        if not scores and not 0 < self.dropout < 1:
+        is_plain = not scores and not 0 < self.dropout < 1
+        if causal and not (is_plain and seen is None):
+            before = earlier(K.shape(query)[-2], K.shape(key)[-2])
+            seen, causal = before if seen is None else K.logical_and(seen, before), False
+        if is_plain:
+            if seen is not None:
+                # What sees nothing gets the mean of all values in Keras 3, unless there is dropout: equal logits.
+                sees = K.any(seen, axis=-1, keepdims=True)
+                query = query * K.cast(sees, K.dtype(query))
+                seen = K.logical_or(seen, K.logical_not(sees))
             return K.scaled_dot_product_attention(query, key, value, mask=seen, causal=causal, scale=scale), None
         order = [*range(K.ndim(key) - 2), K.ndim(key) - 1, K.ndim(key) - 2]
         logits = K.matmul(query * scale, K.permute_dimensions(key, order))
-        if causal:
-            before = earlier(K.shape(query)[-2], K.shape(key)[-2])
-            seen = before if seen is None else K.logical_and(seen, before)
         if seen is None:
             weights = K.softmax(logits)
         else:

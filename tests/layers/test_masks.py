@@ -141,7 +141,7 @@ def test_what_a_mask_leaves_out_may_be_no_number() -> None:
 
 
 def attended(layer: Any, query: np.ndarray, value: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The formula, query by query over the keys that it sees."""
+    """The formula, query by query over the keys that it sees; where there are none, the mean of all without dropout."""
     wq, bq, wk, bk, wv, bv, wo, bo = (w.astype("float64") for w in layer.get_weights())
     q, k, v = (np.einsum("bti,inh->btnh", x, w) + b for x, w, b in ((query, wq, bq), (value, wk, bk), (value, wv, bv)))
     made = np.zeros((*query.shape[:2], *wo.shape[:2]))
@@ -150,6 +150,8 @@ def attended(layer: Any, query: np.ndarray, value: np.ndarray, seen: np.ndarray)
         if len(keys):
             scores = np.exp(k[b, keys, n] @ q[b, t, n] / np.sqrt(q.shape[-1]))
             made[b, t, n] = scores / scores.sum() @ v[b, keys, n]
+        elif not layer.dropout:
+            made[b, t, n] = v[b, :, n].mean(0)
     return np.einsum("btnh,nho->bto", made, wo) + bo
 
 

@@ -224,6 +224,15 @@ def mask_seen_twice() -> Any:
     return keras.Model(x, [L.MultiHeadAttention(2, 3)(m, m), L.MultiHeadAttention(2, 3)(m, m)])
 
 
+def masked_queries() -> Any:
+    """What a query gets that is masked itself, which is another thing with dropout."""
+    x, y = keras.Input((6,), dtype="int32"), keras.Input((6,), dtype="int32")
+    d, e, f = (L.Embedding(5, 4, mask_zero=True)(t) for t in (x, y, y))
+    whole, causal = L.MultiHeadAttention(2, 3)(d, e), L.MultiHeadAttention(2, 3)(f, f, use_causal_mask=True)
+    halved = L.MultiHeadAttention(2, 3, dropout=0.5)(L.Embedding(5, 4, mask_zero=True)(x), L.Embedding(5, 4)(y))
+    return keras.Model([x, y], [L.Flatten()(each) for each in (whole, causal, halved)])
+
+
 def several_axes() -> Any:
     return keras.Sequential([keras.Input((5, 4)), L.Softmax(axis=(1, 2))])
 
@@ -295,6 +304,7 @@ MODELS = {
         small_things,
         several_axes,
         mask_seen_twice,
+        masked_queries,
     )
 }
 

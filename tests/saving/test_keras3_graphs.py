@@ -39,7 +39,7 @@ REFUSED = {
 }
 #: What computes in float32 here, and so does not come back with the results of float16; and what has a layer here that
 #: drops a mask, which there is none of there.
-NOT_BACK = {"masks_lost", "masks_lost_in_a_row", "order_with_masks", "policies"}
+NOT_BACK = {"masked_queries", "masks_lost", "masks_lost_in_a_row", "order_with_masks", "policies"}
 
 
 class Scale(Layer):
