@@ -142,3 +142,15 @@ def test_names_may_be_paths(tmp_path: Path, ending: str, names: tuple[str, str])
     other.load_weights(tmp_path / f"m.{ending}")
     for given, got in zip(saved.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(given, got)
+
+
+def test_what_else_keras_3_writes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    for name in ("config.json", "metadata.json", "model.weights.h5"):
+        (tmp_path / "m" / name).write_bytes(b"{}")
+    (tmp_path / "m.weights.json").write_text('{"metadata": {}, "weight_map": {}}')
+    for read in (load_model, model_of(1).load_weights):
+        with pytest.raises(ValueError, match="zipped=False"):
+            read(tmp_path / "m")
+        with pytest.raises(ValueError, match="max_shard_size"):
+            read(str(tmp_path / "m.weights.json"))

@@ -130,6 +130,16 @@ def opened(source: Any, limits: Limits = LIMITS, name: str | None = None) -> Ite
         where = os.fspath(source)
         if not os.path.exists(where):
             raise FileNotFoundError(f"There is no file {where!r}.")
+        if os.path.isdir(where):
+            raise CorruptFileError(
+                f"{where} is a directory. Those of export_savedmodel are read; what Keras 3 saves with zipped=False, "
+                "or TensorFlow, is not: save it as one file there."
+            )
+        if where.endswith(".json"):
+            raise CorruptFileError(
+                f"{where} holds no weights. Keras 3 writes such a file where it cuts weights into pieces: save them "
+                "without max_shard_size there. An architecture is read by model_from_json."
+            )
         if not os.path.isfile(where):
             # A pipe or a device may never end.
             raise CorruptFileError(f"{where} is no file.")
