@@ -407,7 +407,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "other")
     for way in (load_model, model_of().load_weights):
         for place in (tmp_path / "pipe.h5", tmp_path, Path("/dev/zero")):
-            with pytest.raises(CorruptFileError, match="is no file"):
+            with pytest.raises(CorruptFileError, match="is no file|is a directory"):
                 way(place)
     # A link to another file is seen before anything asks whether the file is there.
     path = tmp_path / "model.h5"
