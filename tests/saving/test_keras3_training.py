@@ -13,7 +13,7 @@ from keras3_scripts import keras3
 
 from multikeras import backend as K
 from multikeras import losses, metrics, optimizers
-from multikeras.layers import Dense
+from multikeras.layers import RNN, Dense, LSTMCell, Reshape
 from multikeras.models import Sequential, load_model
 from multikeras.optimizers.schedules import CosineDecay
 
@@ -124,6 +124,16 @@ def test_what_we_began_goes_on_there(theirs: Path) -> None:
                 np.testing.assert_array_equal(one, other)
             fit(model)
             wanted[f"own_{name}_ours"] = trained(model)
+    # What is inside something frozen is frozen there as well.
+    inner = Sequential([Dense(4, input_shape=(4,), activation="tanh"), Dense(4)], name="inner")
+    inner.trainable = False
+    cell = RNN(LSTMCell(4, recurrent_activation="sigmoid"), trainable=False)
+    model = Sequential([inner, Reshape((2, 2)), cell, Dense(4)])
+    model.compile(optimizers.Adam(0.05), "mse")
+    fit(model)
+    model.save(theirs / "own_frozen_ours.keras")
+    fit(model)
+    wanted["own_frozen_ours"] = trained(model)
     random = np.random.RandomState(5)
     x, y = random.rand(12, 4).astype("float32"), np.eye(4, dtype="float32")[random.randint(0, 4, 12)]
     values = {}

@@ -14,7 +14,18 @@ import h5py
 import numpy as np
 import pytest
 
-from multikeras.layers import GRU, LSTM, BatchNormalization, Bidirectional, Dense, Input, TimeDistributed
+from multikeras.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    BatchNormalization,
+    Bidirectional,
+    Dense,
+    Input,
+    LSTMCell,
+    SimpleRNNCell,
+    TimeDistributed,
+)
 from multikeras.models import Model, Sequential, load_model
 
 RNG = np.random.RandomState(8)
@@ -92,6 +103,12 @@ def both_directions(units: int = 2) -> Model:
     return Sequential([Bidirectional(layers[0], backward_layer=layers[1], input_shape=(5, 4)), Dense(2)])
 
 
+def cells() -> Model:
+    """A frozen layer with cells inside that are not frozen themselves."""
+    frozen = RNN([LSTMCell(3, recurrent_activation="sigmoid"), SimpleRNNCell(3)], input_shape=(5, 4), trainable=False)
+    return Sequential([frozen, Dense(2)])
+
+
 def with_numbers(model: Model) -> Model:
     model.set_weights([RNG.rand(*w.shape) for w in model.weights])
     return model
@@ -99,6 +116,10 @@ def with_numbers(model: Model) -> Model:
 
 def data_for(model: Model) -> np.ndarray:
     return RNG.rand(5, *model.input_shape[1:]).astype("float32")
+
+
+def layers_of(model: Model) -> list[Any]:
+    return [each for layer in model.layers for each in [layer, *(layers_of(layer) if isinstance(layer, Model) else [])]]
 
 
 # -- our own files ------------------------------------------------------------------------------
@@ -110,10 +131,14 @@ def data_for(model: Model) -> np.ndarray:
 def test_what_is_frozen_when_does_not_matter(tmp_path: Path, kind: str, before: str, after: str) -> None:
     model = with_numbers(MAKE[kind](FREEZE[before]))
     x = data_for(model)
-    model.save(tmp_path / "model.h5")
-    loaded = load_model(tmp_path / "model.h5")
-    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
-    assert [w.shape for w in loaded.trainable_weights] == [w.shape for w in model.trainable_weights]
+    for ending in ("keras", "h5"):
+        model.save(tmp_path / f"model.{ending}")
+        loaded = load_model(tmp_path / f"model.{ending}")
+        np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+        assert [w.shape for w in loaded.trainable_weights] == [w.shape for w in model.trainable_weights]
+        # Flags of layers inside something frozen are kept for when it is not.
+        for each, again in zip(layers_of(model), layers_of(loaded), strict=True):
+            assert each.trainable == again.trainable, each.name
     # Layers of other names, and other ones of them frozen.
     other = MAKE[kind](FREEZE[after])
     other.load_weights(tmp_path / "model.h5")
@@ -172,11 +197,12 @@ import sys, numpy as np, keras
 from pathlib import Path
 for path in sorted(Path(sys.argv[1]).glob("*.npz")):
     with np.load(path) as file:
-        x, expected = file["x"], file["y"]
+        x, expected, trained = file["x"], file["y"], int(file["trained"])
     for ending in ("h5", "keras"):
         model = keras.models.load_model(path.with_suffix("." + ending), compile=False)
         found = model.predict(x, verbose=0)
         np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6, err_msg=f"{path.stem}.{ending}")
+        assert len(model.trainable_weights) == trained, f"{path.stem}.{ending}"
         # And back, from there.
         model.save(path.with_name(f"theirs_{path.stem}.{ending}"))
     model.save_weights(path.with_name(f"theirs_{path.stem}.weights.h5"))
@@ -187,11 +213,13 @@ def test_keras_3_reads_them_and_writes_what_we_read(tmp_path: Path) -> None:
     made = {f"{kind}_{freeze}": MAKE[kind](FREEZE[freeze]) for kind in MAKE for freeze in FREEZE}
     # Keras 3 takes both directions to be of one size.
     made["both_directions"] = both_directions(3)
+    made["cell"] = cells()
     for name, model in made.items():
         x = data_for(with_numbers(model))
         for ending in ("h5", "keras"):
             model.save(tmp_path / f"{name}.{ending}")
-        np.savez(tmp_path / f"{name}.npz", x=x, y=model.predict(x))
+        trained = len(model.trainable_weights)
+        np.savez(tmp_path / f"{name}.npz", x=x, y=model.predict(x), trained=trained)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", THERE, str(tmp_path)],
         env={**os.environ, "KERAS_BACKEND": "numpy", "KERAS_HOME": os.environ["KERAS_HOME"] + "/keras3"},

@@ -27,11 +27,11 @@ def variables(layer: Any) -> list[Any]:
 def places(layer: Any) -> list[int] | None:
     """Where the weights of a file belong among `variables`, by their place in the file; None for a layer of one part.
 
-    The file has the trained ones first.
+    The file has the trained ones first, and says of what is inside something frozen that it is frozen.
     """
     if not _has_parts(layer):
         return None
-    leaves = list(_leaves(layer, _is_trained(layer)))
+    leaves = list(_leaves(layer, bool(layer.trainable), True))
     return _trained_first(leaves) if len(leaves) > 1 else None
 
 
@@ -93,12 +93,13 @@ def _has_parts(layer: Any) -> bool:
     return isinstance(layer, (Bidirectional, TimeDistributed)) or (isinstance(layer, Network) and layer._is_graph)
 
 
-def _leaves(layer: Any, active: bool) -> Iterator[_Leaf]:
+def _leaves(layer: Any, active: bool, throughout: bool = False) -> Iterator[_Leaf]:
     """The layers inside a layer that are no models, with their weights.
 
     Args:
         layer: The layer.
         active: Whether flags of the layers inside count; otherwise nothing is trained.
+        throughout: Whether models further inside, too, freeze what is inside them.
     """
     from multikeras.layers import Bidirectional, TimeDistributed
     from multikeras.models.network import Network
@@ -108,12 +109,12 @@ def _leaves(layer: Any, active: bool) -> Iterator[_Leaf]:
         if own:
             yield [(w, active and w.trainable) for w in own]
         for inner in layer.layers:
-            yield from _leaves(inner, active)
+            yield from _leaves(inner, active and (inner.trainable or not throughout), throughout)
     elif isinstance(layer, TimeDistributed):
-        yield from _leaves(layer.layer, active)
+        yield from _leaves(layer.layer, active and (layer.layer.trainable or not throughout), throughout)
     elif isinstance(layer, Bidirectional):
-        yield from _leaves(layer.forward_layer, active)
-        yield from _leaves(layer.backward_layer, active)
+        yield from _leaves(layer.forward_layer, active, throughout)
+        yield from _leaves(layer.backward_layer, active, throughout)
     else:
         trained = {id(w) for w in layer.trainable_weights} if active else set()
         found = _weights(layer)

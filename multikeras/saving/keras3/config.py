@@ -21,6 +21,7 @@ from multikeras.saving.keras3.calls import (
     sources,
     without_phases,
 )
+from multikeras.saving.keras3.freezing import UNFROZEN_ITSELF, with_own_flag
 
 #: Classes of models, by the name that they have there.
 MODELS = {"Functional": "Model", "Sequential": "Sequential", "Model": "Model"}
@@ -277,6 +278,7 @@ def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         result["shared_object_id"] = number
     if isinstance(result["config"], dict):
         result["config"].update(digests_in(around))
+        with_own_flag(result["config"], around)
     if "inbound_nodes" in around:
         result["name"] = around["name"]
         result["inbound_nodes"] = [sources(node, content) for node in around["inbound_nodes"]]
@@ -442,6 +444,8 @@ def with_listed_inputs(content: Any) -> Any:
     if isinstance(made.get("config"), dict):
         made["config"].update(digests_in(made))
         made.pop(DIGEST, None)
+        with_own_flag(made["config"], made)
+        made.pop(UNFROZEN_ITSELF, None)
     if "output_layers" in made and isinstance(made.get("layers"), list):
         made = renumbered(made)
     nodes = content.get("inbound_nodes")

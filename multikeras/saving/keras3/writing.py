@@ -19,6 +19,7 @@ from multikeras.saving.keras3.config import (
     SHARED,
     builtin,
 )
+from multikeras.saving.keras3.freezing import UNFROZEN_ITSELF, frozen_throughout
 
 #: Arguments that exist here alone and change nothing there.
 _OURS_ALONE = frozenset({"implementation", "input_length", "batch_input_shape"})
@@ -56,8 +57,9 @@ def to_keras3(content: Mapping[str, Any]) -> dict[str, Any]:
     if "inbound_nodes" in content:
         result["name"] = content["name"]
         result["inbound_nodes"] = content["inbound_nodes"]
-    if FROM_ONE in content:
-        result[FROM_ONE] = content[FROM_ONE]
+    for key in (FROM_ONE, UNFROZEN_ITSELF):
+        if key in content:
+            result[key] = content[key]
     return result
 
 
@@ -71,17 +73,21 @@ def readable_by_all(content: Any) -> Any:
     """A configuration of Keras 2 that Keras 3 reads as well.
 
     Keras 3 misreads a first layer that declares the shape of its input, so that every Sequential begins with its input
-    layer; and it wants to know the module of layers inside layers.
+    layer; it wants to know the module of layers inside layers; and it does not freeze what is inside what is frozen.
     """
+    return _readable(frozen_throughout(content))
+
+
+def _readable(content: Any) -> Any:
     if isinstance(content, list):
-        return [readable_by_all(entry) for entry in content]
+        return [_readable(entry) for entry in content]
     if not isinstance(content, Mapping):
         return content
     if "output_layers" in content:
         masks.warn_of_others(content)
         warn_of_phases(content)
         content = counted_from_one(content)
-    made = {key: readable_by_all(_activation_to_keras3(key, value)) for key, value in content.items()}
+    made = {key: _readable(_activation_to_keras3(key, value)) for key, value in content.items()}
     if isinstance(made.get("class_name"), str) and isinstance(made.get("config"), dict):
         _set_apart(made)
     for key in ("layer", "cell", "backward_layer"):
