@@ -90,6 +90,14 @@ def classes() -> Any:
     return random.rand(12, 4).astype("float32"), np.eye(4, dtype="float32")[random.randint(0, 4, 12)]
 
 
+def masked() -> Any:
+    """Inputs of which Masking takes 4 of 36 steps, and targets."""
+    x, y = classes()
+    x = np.repeat(x[:, None], 3, axis=1)
+    x[:4, 2] = 0
+    return x, np.repeat(y[:, None], 3, axis=1)
+
+
 def train(directory: Path) -> None:
     for name, optimizer in {**optimizers(), "many_layers": O.Adam(0.02)}.items():
         keras.utils.set_random_seed(3)
@@ -108,6 +116,11 @@ def train(directory: Path) -> None:
         found[name] = [float(value) for value in made.evaluate(*classes(), verbose=0)]
         made.save(directory / f"{name}_compiled.keras")
     (directory / "compiled.json").write_text(json.dumps(found))
+    made = keras.Sequential([keras.Input((3, 4)), L.Masking(), L.Dense(4)])
+    made.compile("sgd", "mean_squared_error", metrics=["mean_absolute_error"])
+    evaluated = made.evaluate(*masked(), verbose=0)
+    made.save(directory / "masked.keras")
+    (directory / "masked.json").write_text(json.dumps([float(value) for value in evaluated]))
 
 
 def go_on(directory: Path) -> None:

@@ -217,6 +217,8 @@ def adversaries() -> tuple[Model, Model]:
     return discriminator, combined
 
 
+# Of which Keras 3 makes something else.
+@pytest.mark.filterwarnings("ignore:Training and evaluate differ between Keras 3 and here")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("which", [0, 1])
 def test_what_was_trained_stays_trained_and_what_was_frozen_frozen(tmp_path: Path, which: int, way: str) -> None:

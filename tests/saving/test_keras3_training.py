@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,17 @@ from keras3_scripts import keras3
 
 from multikeras import backend as K
 from multikeras import losses, metrics, optimizers
-from multikeras.layers import RNN, Dense, LSTMCell, Reshape
+from multikeras.layers import (
+    LSTM,
+    RNN,
+    BatchNormalization,
+    ConvLSTM2D,
+    Dense,
+    Embedding,
+    LSTMCell,
+    Reshape,
+    TimeDistributed,
+)
 from multikeras.models import Sequential, load_model
 from multikeras.optimizers.schedules import CosineDecay
 
@@ -161,6 +172,59 @@ def test_losses_and_metrics_of_theirs_are_evaluated_alike_here(theirs: Path) -> 
     for name, wanted in json.loads((theirs / "compiled.json").read_text()).items():
         model = load_model(theirs / f"{name}_compiled.keras")
         np.testing.assert_allclose(model.evaluate(x, y, batch_size=12, verbose=0), wanted, rtol=1e-5, err_msg=name)
+
+
+def test_another_loss_of_what_is_masked_is_named(theirs: Path) -> None:
+    random = np.random.RandomState(5)
+    x, y = random.rand(12, 4).astype("float32"), np.eye(4, dtype="float32")[random.randint(0, 4, 12)]
+    x, y = np.repeat(x[:, None], 3, axis=1), np.repeat(y[:, None], 3, axis=1)
+    x[:4, 2] = 0
+    with pytest.warns(UserWarning, match="the loss of Sequential '.*' is divided by the number of steps there"):
+        model = load_model(theirs / "masked.keras")
+    loss, error = json.loads((theirs / "masked.json").read_text())
+    np.testing.assert_allclose(model.evaluate(x, y, batch_size=12, verbose=0), [loss * 32 / 36, error], rtol=1e-5)
+
+
+def sequence(*more: Any) -> list[Any]:
+    return [Embedding(9, 4, mask_zero=True, input_length=5), *more]
+
+
+def within(*layers: Any) -> list[Any]:
+    return [Sequential(layers, name="inner"), Dense(4)]
+
+
+#: Models that train otherwise in Keras 3, with words of the warning that says so, None for those that do not.
+APART: dict[str, tuple[Any, str | None]] = {
+    "masked": (lambda: sequence(Dense(2)), "the loss of Sequential 'model' is divided"),
+    "masked_inside": (lambda: within(*sequence()), "the loss of Sequential 'model' is divided"),
+    "mask_used": (lambda: sequence(LSTM(2, recurrent_activation="sigmoid")), None),
+    "mask_used_inside": (lambda: within(*sequence(LSTM(2, recurrent_activation="sigmoid"))), None),
+    "each_step": (
+        lambda: [TimeDistributed(BatchNormalization(name="norm"), input_shape=(3, 4))],
+        "BatchNormalization 'norm' normalizes each step by itself in training there",
+    ),
+    "frozen": (
+        lambda: [BatchNormalization(name="norm", input_shape=(4,), trainable=False), Dense(4)],
+        "BatchNormalization 'norm' is frozen and normalizes by its averages in training there",
+    ),
+    "frozen_anyway": (
+        lambda: [ConvLSTM2D(2, 2, name="conv", input_shape=(3, 4, 4, 2), trainable=False), Dense(4)],
+        "ConvLSTM2D 'conv' is frozen here, and trained there",
+    ),
+    "as_here": (lambda: [Dense(4, input_shape=(4,), trainable=False), BatchNormalization()], None),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_trains_otherwise_there_is_named(tmp_path: Path, name: str) -> None:
+    layers, words = APART[name]
+    model = Sequential(layers(), name="model")
+    # Before it is compiled there is nothing to say.
+    model.save(tmp_path / "m.keras")
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match=words) if words else nullcontext():
+        model.save(tmp_path / "m.keras")
+    load_model(tmp_path / "m.keras")
 
 
 #: Losses and metrics that Keras 3 gets from us.

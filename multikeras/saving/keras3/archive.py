@@ -17,6 +17,7 @@ from multikeras.programs import storage
 from multikeras.saving import snapshot, states
 from multikeras.saving.hdf5.objects import write_array
 from multikeras.saving.keras3 import config as keras3_config
+from multikeras.saving.keras3 import differences
 from multikeras.saving.keras3 import training as keras3_training
 from multikeras.saving.keras3 import weights as keras3_weights
 from multikeras.saving.keras3 import writing as keras3_writing
@@ -56,6 +57,7 @@ def write(filepath: str | os.PathLike[str], model: Any, include_optimizer: bool)
         compiled = keras3_training.compile_config(taken.training)
         if compiled is not None:
             config["compile_config"] = compiled
+            differences.warn(taken.architecture)
         if compiled is not None and taken.optimizer:
             parameters = len(model._compiled.trained)
             theirs, is_complete = keras3_training.state_to_keras3(compiled["optimizer"], taken.optimizer, parameters)
@@ -112,6 +114,8 @@ def read(source: Any) -> tuple[Snapshot, keras3_weights.Paths, str]:
             if optimizer is None and theirs and training is not None:
                 optimizer = keras3_training.state_of_numbers([value for _, value in theirs], compiled.get("optimizer"))
         architecture = keras3_config.from_keras3(keras3_config.with_first_numbers(config))
+        if training is not None and not ours:
+            differences.warn(architecture)
         architecture = {**architecture, "build_config": config.get("build_config")}
     found = Snapshot(architecture, [], training, optimizer, streams, kept, keras_version="3", backend="")
     return found, paths, where
