@@ -128,15 +128,18 @@ def test_a_process_killed_at_any_moment(tmp_path: Path, name: str) -> None:
     seen = set()
     generator = random.Random(3)
     count = 5 if FORMS[name] == "model" else 2
-    for _ in range(count):
-        killed(path, FORMS[name], generator.random() * 0.15)
+    rounds = 0
+    # Two saves may be killed at the same number, and on a slow machine before the second.
+    while rounds < count or (len(seen) == 1 and rounds < 20):
+        rounds += 1
+        killed(path, FORMS[name], generator.random() * 0.15 * max(1, rounds - count))
         values = values_of(path)
         assert len(values) == 1, f"a mixture of the saves {sorted(values)}"
         seen |= values
     assert len(seen) > 1
     # What a killed process leaves is hidden, and named after the file.
     left = [p.name for p in tmp_path.iterdir() if p != path]
-    assert len(left) <= count and all(p.startswith(f".{name}.") and p.endswith(".part") for p in left)
+    assert len(left) <= rounds and all(p.startswith(f".{name}.") and p.endswith(".part") for p in left)
 
 
 LEFT = {
@@ -204,7 +207,7 @@ def test_two_processes_saving_to_one_path(tmp_path: Path, name: str) -> None:
 
 #: Saves under interrupts at random moments, and says what is there after each.
 INTERRUPTED = """
-import os, random, signal, sys
+import os, random, signal, sys, time
 import numpy as np
 from multikeras.layers import Dense
 from multikeras.models import Sequential, export_savedmodel, load_model
@@ -235,13 +238,18 @@ def interrupt(number, frame):
     signal.raise_signal(signal.SIGINT)
 
 save(1.0)
+begin = time.perf_counter()
+for _ in range(5):
+    save(1.0)
+# Most of the moments lie within a save, however fast the machine is.
+longest = (time.perf_counter() - begin) / 5
 value, interrupted = 1.0, 0
 generator = random.Random(5)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGALRM, interrupt)
 for number in range(2, 102):
     try:
-        signal.setitimer(signal.ITIMER_REAL, 1e-4 + generator.random() * 0.012)
+        signal.setitimer(signal.ITIMER_REAL, 1e-4 + generator.random() * longest)
         save(float(number))
         signal.setitimer(signal.ITIMER_REAL, 0)
         value = float(number)
