@@ -116,6 +116,10 @@ def train(directory: Path) -> None:
         found[name] = [float(value) for value in made.evaluate(*classes(), verbose=0)]
         made.save(directory / f"{name}_compiled.keras")
     (directory / "compiled.json").write_text(json.dumps(found))
+    frozen = [L.TimeDistributed(L.Dense(4, trainable=False)), L.Bidirectional(L.LSTM(2, trainable=False))]
+    made = keras.Sequential([keras.Input((3, 4)), *frozen, L.Dense(4)])
+    assert len(made.trainable_weights) == 2
+    made.save(directory / "frozen_inside.keras")
     made = keras.Sequential([keras.Input((3, 4)), L.Masking(), L.Dense(4)])
     made.compile("sgd", "mean_squared_error", metrics=["mean_absolute_error"])
     evaluated = made.evaluate(*masked(), verbose=0)

@@ -185,6 +185,10 @@ def test_another_loss_of_what_is_masked_is_named(theirs: Path) -> None:
     np.testing.assert_allclose(model.evaluate(x, y, batch_size=12, verbose=0), [loss * 32 / 36, error], rtol=1e-5)
 
 
+def test_what_is_wrapped_stays_frozen(theirs: Path) -> None:
+    assert len(load_model(theirs / "frozen_inside.keras").trainable_weights) == 2
+
+
 def sequence(*more: Any) -> list[Any]:
     return [Embedding(9, 4, mask_zero=True, input_length=5), *more]
 

@@ -270,6 +270,9 @@ def _object(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
             name, made = "Activation", {**made, "activation": "linear"}
         if kind == "Bidirectional" and _is_like_forward(made):
             del made["backward_layer"]
+        if kind in ("Bidirectional", "TimeDistributed") and made["layer"]["config"].get("trainable") is False:
+            # Here a wrapper has one flag with what it wraps; there each has its own.
+            made["trainable"] = False
         made = _arguments(name, made)
     around = {key: value for key, value in content.items() if key not in _AROUND}
     result: dict[str, Any] = {"class_name": name, "config": made}
