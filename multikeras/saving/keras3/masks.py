@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from multikeras.saving.keras3.mask_order import moved
 from multikeras.saving.keras3.mask_rules import (
     ENDING,
     FILLING,
@@ -236,6 +237,8 @@ def _refuse(layer: Layer) -> None:
 
 def warn_of_others(config: Mapping[str, Any]) -> None:
     """Names the layers of a model of ours that compute with another mask in Keras 3."""
+    from multikeras.saving.keras3.calls import flat_ends
+
     if not isinstance(config.get("layers"), list) or not has_masks(config["layers"]):
         return
     layers = {
@@ -262,6 +265,15 @@ def warn_of_others(config: Mapping[str, Any]) -> None:
             "that are masked, a step counts there if any keeps it, and here if all do; a recurrent layer that is given "
             "its state takes no mask there; Softmax takes one; Maximum, Minimum and Multiply leave out what is "
             "masked, and MultiHeadAttention takes the mask off a tensor.",
+            stacklevel=2,
+        )
+    elsewhere = moved(layers, [(end[0], end[1], end[2]) for end in flat_ends(config["output_layers"])], terms, theirs)
+    if elsewhere:
+        names = ", ".join(f"{layer.kind} {layer.name!r}" for layer in elsewhere)
+        warnings.warn(
+            f"Keras 3 will give {names} the weights of one another, or refuse this file: it counts what computes masks "
+            "as layers, and has these in another order. Build the model there by its code, and load weights with "
+            "load_weights('….h5', by_name=True).",
             stacklevel=2,
         )
 
