@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 import warnings
+import weakref
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,6 +93,7 @@ class Processes:
         self._timeout = timeout
         self._reseed = reseed
         self._team: _Team | None = None
+        self._ending: Any = None
         self._stale = False
 
     def results(self, tasks: Iterable[Any], number: Sequence[int] = ()) -> Iterator[Any]:
@@ -116,6 +118,8 @@ class Processes:
             self._team = _Team(
                 self._compute, self._workers, self._ahead, self._name, self._method, self._timeout, seed[0]
             )
+            # At the end of the interpreter this runs while modules are still whole, which __del__ may not.
+            self._ending = weakref.finalize(self, self._team.close)
         self._stale = False
         completed = False
         try:
@@ -131,13 +135,9 @@ class Processes:
 
     def close(self) -> None:
         """Ends the workers."""
-        team, self._team = self._team, None
-        if team is not None:
-            team.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_team", None) is not None:
-            self.close()
+        self._team = None
+        if self._ending is not None:
+            self._ending()
 
 
 def _seed_of_now() -> int:
