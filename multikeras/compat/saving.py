@@ -88,7 +88,7 @@ def load_attributes_from_hdf5_group(group: Any, name: str) -> list[str]:
 def save_attributes_to_hdf5_group(group: Any, name: str, data: Sequence[Any]) -> None:
     """Writes a list of names as an attribute of an HDF5 group, cut into several where it would not fit."""
     texts = [each.decode("utf-8") if isinstance(each, bytes) else str(each) for each in data]
-    layout._write_names(group, name, texts)
+    layout.write_names(group, name, texts)
 
 
 def pickle_model(model: Any) -> dict[str, Any]:
@@ -128,10 +128,7 @@ def _reshaped(layer: Any, arrays: Arrays) -> Arrays:
     variables = layer_order.variables(layer)
     if len(variables) != len(arrays):
         return arrays
-    return [
-        array.reshape(variable.shape) if array.size == np.prod(variable.shape, dtype=int) else array
-        for variable, array in zip(variables, arrays, strict=True)
-    ]
+    return [weights.in_shape(array, variable) for variable, array in zip(variables, arrays, strict=True)]
 
 
 def _read(group: Any) -> tuple[Snapshot, str]:

@@ -89,9 +89,7 @@ def _matched(
         )
     pairs = []
     for variable, array in zip(variables, arrays, strict=True):
-        value = array
-        if value.shape != variable.shape and reshape and value.size == np.prod(variable.shape, dtype=int):
-            value = value.reshape(variable.shape)
+        value = in_shape(array, variable) if reshape else array
         if value.shape != variable.shape:
             raise ValueError(
                 f"Layer {layer.name!r}: weight {variable.name!r} has shape {variable.shape}, and {where} holds shape "
@@ -99,6 +97,11 @@ def _matched(
             )
         pairs.append((variable, value))
     return pairs
+
+
+def in_shape(array: np.ndarray, variable: Any) -> np.ndarray:
+    """An array of as many numbers as a variable has, in its shape; any other as it is."""
+    return array.reshape(variable.shape) if array.size == np.prod(variable.shape, dtype=int) else array
 
 
 def set_optimizer(model: Any, state: Sequence[tuple[str, np.ndarray]]) -> None:

@@ -88,17 +88,17 @@ def _write_model(group: Any, snapshot: Snapshot) -> None:
             write_text(group, "multikeras_random_streams", to_json(snapshot.streams))
         if snapshot.optimizer:
             made = make_group(group, "optimizer_weights")
-            _write_names(made, "weight_names", [name for name, _ in snapshot.optimizer])
+            write_names(made, "weight_names", [name for name, _ in snapshot.optimizer])
             for name, variable in snapshot.optimizer:
                 write_array(made, name, storage.seen(variable))
 
 
 def _write_weights(group: Any, snapshot: Snapshot) -> None:
     _stamp(group, snapshot)
-    _write_names(group, "layer_names", [layer.name for layer in snapshot.layers])
+    write_names(group, "layer_names", [layer.name for layer in snapshot.layers])
     for layer in snapshot.layers:
         made = make_group(group, layer.name)
-        _write_names(made, "weight_names", [name for name, _ in layer.weights])
+        write_names(made, "weight_names", [name for name, _ in layer.weights])
         if layer.places is not None:
             write_text(made, _PLACES, to_json(layer.places))
         for name, variable in layer.weights:
@@ -110,7 +110,7 @@ def _stamp(group: Any, snapshot: Snapshot) -> None:
     write_text(group, "backend", snapshot.backend)
 
 
-def _write_names(group: Any, name: str, texts: Sequence[str]) -> None:
+def write_names(group: Any, name: str, texts: Sequence[str]) -> None:
     """Writes a list of texts as an attribute, cut into several where it would not fit."""
     encoded = [text.encode("utf-8") for text in texts]
     longest = max((len(text) for text in encoded), default=0)

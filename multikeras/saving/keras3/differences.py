@@ -8,7 +8,7 @@ from typing import Any
 
 from multikeras.saving.keras3.calls import flat_ends
 from multikeras.saving.keras3.freezing import INSIDE
-from multikeras.saving.keras3.mask_rules import RECURRENT, UNKNOWN, Call, Key, Layer, Propagation, Terms, has_masks
+from multikeras.saving.keras3.mask_rules import UNKNOWN, Call, Key, Layer, Propagation, Terms, call_of, has_masks
 
 #: Layers that train there though they are frozen, if the flag comes from a configuration.
 _NEVER_FROZEN = frozenset({"ConvLSTM2D", "MultiHeadAttention"})
@@ -86,7 +86,7 @@ def _has_mask(content: Mapping[str, Any], given: int | None) -> bool:
     layers: dict[Any, Layer] = {}
     if "output_layers" in config:
         for layer in config["layers"]:
-            calls = [_call(layer["class_name"], node) for node in layer.get("inbound_nodes", [])]
+            calls = [call_of(layer["class_name"], node) for node in layer.get("inbound_nodes", [])]
             layers[layer["name"]] = Layer(layer["class_name"], layer["name"], layer["config"], calls)
         ends: list[Key] = [(end[0], end[1], end[2]) for end in flat_ends(config["output_layers"])]
     else:
@@ -98,9 +98,3 @@ def _has_mask(content: Mapping[str, Any], given: int | None) -> bool:
         ends = [(len(layers) - 1, 0, 0)]
     masks = _Deep(layers, Terms(), False, given)
     return any(masks.mask(end) is not None for end in ends)
-
-
-def _call(kind: str, node: Any) -> Call:
-    keys: list[Key] = [(source[0], source[1], source[2]) for source in node]
-    apart = kind in RECURRENT or kind == "MultiHeadAttention"
-    return Call(keys[:1] if apart else keys, keys[1:] if apart else [])

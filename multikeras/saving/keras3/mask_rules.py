@@ -84,6 +84,15 @@ class Layer:
     is_operation: bool = False
 
 
+def call_of(kind: str, node: Sequence[Any]) -> Call:
+    """A call as configurations of ours write it."""
+    keys: list[Key] = [(source[0], source[1], source[2]) for source in node]
+    given = node[0][3].get("mask") if node and len(node[0]) > 3 else None
+    mask: Key | None = ("", 0, 0) if given is not None else None
+    apart = kind in RECURRENT or kind == "MultiHeadAttention"
+    return Call(keys[:1] if apart else keys, keys[1:] if apart else [], mask)
+
+
 class Terms:
     """Masks as numbers: equal ones have the same."""
 

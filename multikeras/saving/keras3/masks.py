@@ -18,7 +18,6 @@ from multikeras.saving.keras3.mask_rules import (
     MERGING,
     OPEN,
     PASSING,
-    RECURRENT,
     UNKNOWN,
     USING,
     Call,
@@ -26,6 +25,7 @@ from multikeras.saving.keras3.mask_rules import (
     Layer,
     Propagation,
     Terms,
+    call_of,
     has_masks,
     is_builtin,
 )
@@ -101,7 +101,7 @@ def _of_keras3(layer: Mapping[str, Any]) -> Layer:
     calls = []
     for node in layer.get("inbound_nodes", []):
         if isinstance(node, list):
-            calls.append(_of_sources(layer["class_name"], node))
+            calls.append(call_of(layer["class_name"], node))
             continue
         given = [
             *node.get("args", []),
@@ -246,7 +246,7 @@ def warn_of_others(config: Mapping[str, Any]) -> None:
             layer["class_name"],
             layer["name"],
             layer["config"],
-            [_of_sources(layer["class_name"], node) for node in layer["inbound_nodes"]],
+            [call_of(layer["class_name"], node) for node in layer["inbound_nodes"]],
         )
         for layer in config["layers"]
         if "inbound_nodes" in layer
@@ -276,14 +276,6 @@ def warn_of_others(config: Mapping[str, Any]) -> None:
             "load_weights('….h5', by_name=True).",
             stacklevel=2,
         )
-
-
-def _of_sources(kind: str, node: Sequence[Any]) -> Call:
-    keys: list[Key] = [(source[0], source[1], source[2]) for source in node]
-    given = node[0][3].get("mask") if node and len(node[0]) > 3 else None
-    mask: Key | None = ("", 0, 0) if given is not None else None
-    apart = kind in RECURRENT or kind == "MultiHeadAttention"
-    return Call(keys[:1] if apart else keys, keys[1:] if apart else [], mask)
 
 
 # -- without a mask -----------------------------------------------------------------------------

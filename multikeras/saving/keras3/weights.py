@@ -18,6 +18,7 @@ from multikeras.programs import storage
 from multikeras.saving import states
 from multikeras.saving.hdf5.objects import write_array, write_text
 from multikeras.saving.reading.reader import CorruptFileError, Group
+from multikeras.saving.weights import in_shape
 
 #: By path of a layer: its arrays, in order.
 Paths = dict[str, list[np.ndarray]]
@@ -252,7 +253,7 @@ def _set(
             # Keras 3 writes a layer that stands in several places once.
             continue
         if reshape and len(arrays) == len(place.variables):
-            arrays = [_in_shape(array, variable) for array, variable in zip(arrays, place.variables, strict=True)]
+            arrays = [in_shape(array, variable) for array, variable in zip(arrays, place.variables, strict=True)]
         problem = _problem(place, arrays)
         if problem is None:
             pairs += zip(place.variables, arrays, strict=True)
@@ -265,10 +266,6 @@ def _set(
     if others and not skip_mismatch:
         raise ValueError(f"{where} holds weights for layers that model {model.name!r} does not have: {others[:5]}.")
     storage.write_all(pairs)
-
-
-def _in_shape(array: np.ndarray, variable: Any) -> np.ndarray:
-    return array.reshape(variable.shape) if array.size == np.prod(variable.shape, dtype=int) else array
 
 
 def _problem(place: Place, arrays: Sequence[np.ndarray]) -> str | None:
